@@ -1,0 +1,26 @@
+"""The few operations beside + - * >> << & and comparison that the definitions in this package need.
+
+They take numpy arrays, Python integers, and any symbolic type that offers `select(condition, a, b)`; so the text that
+computes a result is also the text that a proof can be about.
+"""
+
+import numpy as np
+
+
+def where(condition, a, b):
+    """`a` where the condition holds, else `b`."""
+    if isinstance(condition, bool):
+        return a if condition else b
+    if isinstance(condition, np.ndarray | np.generic):
+        return np.where(condition, a, b)
+    return type(condition).select(condition, a, b)
+
+
+def int_bits(lo, hi):
+    """Smallest two's complement width that holds every integer in [lo, hi]."""
+    return max(lo.bit_length() if lo >= 0 else (-lo - 1).bit_length(), hi.bit_length()) + 1
+
+
+def exact_dtype(lo, hi):
+    """numpy dtype whose integers hold [lo, hi]: int64, or Python integers (object) where int64 would overflow."""
+    return np.int64 if int_bits(lo, hi) <= 64 else object

@@ -1,0 +1,49 @@
+"""Rounding and overflow: the one place where a tie is decided (docs/arithmetic.md, section 4).
+
+Everything is written from the definition: floor quotient, remainder, and the remainder compared with one half.
+"""
+
+from .ops import where
+
+ROUNDINGS = ("floor", "ceil", "toward_zero", "half_up", "half_down", "half_away", "half_even")
+OVERFLOWS = ("wrap", "saturate")
+
+
+def round_shift(value, shift, rounding):
+    """`value / 2**shift`, rounded to an integer by the named rule. `shift >= 0`, element by element.
+
+    Raises ValueError for an unknown rounding.
+    """
+    quotient = value >> shift
+    remainder = value - (quotient << shift)
+    return where(_rounds_up(value, quotient, remainder + remainder, 1 << shift, rounding), quotient + 1, quotient)
+
+
+def _rounds_up(value, quotient, twice, one, rounding):
+    """Whether the floor quotient is one too small; `twice / one` is twice the dropped fraction, in [0, 2)."""
+    match rounding:
+        case "floor":
+            return twice < 0
+        case "ceil":
+            return twice > 0
+        case "toward_zero":
+            return (value < 0) & (twice > 0)
+        case "half_up":
+            return twice >= one
+        case "half_down":
+            return twice > one
+        case "half_away":
+            return (twice > one) | ((twice == one) & (value >= 0))
+        case "half_even":
+            return (twice > one) | ((twice == one) & (quotient & 1 == 1))
+    raise ValueError(f"unknown rounding {rounding!r}; known are {', '.join(ROUNDINGS)}")
+
+
+def overflow(value, fmt, rule):
+    """Brings an integer on the grid of `fmt` into its range, by `wrap` or `saturate`. Raises ValueError otherwise."""
+    match rule:
+        case "wrap":
+            return fmt.wrap(value)
+        case "saturate":
+            return fmt.saturate(value)
+    raise ValueError(f"unknown overflow {rule!r}; known are {', '.join(OVERFLOWS)}")

@@ -1,0 +1,121 @@
+"""The operands of one matrix product, checked against a spec before anything is computed from them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .mac import accumulate, accumulator_range
+from .requantize import requantize_array
+from .spec import MAX_SHIFT
+
+ZERO_POINTS = ("a_zero_point", "w_zero_point")
+
+
+@dataclass(frozen=True)
+class Operands:
+    """Codes a [M, K] and w [K, N], int64; `parameters` by name: int64 arrays [N]; zero points of a and w: integers."""
+
+    a: np.ndarray
+    w: np.ndarray
+    parameters: dict = field(default_factory=dict)
+    a_zero_point: int = 0
+    w_zero_point: int = 0
+
+    @property
+    def shape(self):
+        """(M, K, N)"""
+        return (*self.a.shape, self.w.shape[1])
+
+
+def operands(spec, arrays):
+    """Operands from a mapping of names to arrays, such as a loaded npz.
+
+    Names: a [M, K], w [K, N]; where the spec takes them bias [N], multiplier [N] or scalar, shift [N] or scalar,
+    y_zero_point [N] or scalar, a_zero_point and w_zero_point scalar. A missing shift is `spec.grid_shift`; missing
+    zero points and biases are zero.
+
+    Raises ValueError for missing or unknown arrays, wrong kinds or shapes, and codes outside their format; the message
+    names array, index, value and range.
+    """
+    known = {"a", "w", *spec.parameters, *(name for name in ZERO_POINTS if getattr(spec, name))}
+    if unknown := sorted(set(arrays) - known):
+        raise ValueError(f"{unknown[0]}: this design takes no such array; it takes {', '.join(sorted(known))}")
+    a = _codes("a", _required(arrays, "a"), spec.activations, ndim=2)
+    w = _codes("w", _required(arrays, "w"), spec.weights, ndim=2)
+    if a.shape[1] != w.shape[0]:
+        raise ValueError(f"a has K = {a.shape[1]} columns and w has K = {w.shape[0]} rows; they must be equal")
+    if a.shape[1] > spec.depth:
+        raise ValueError(f"a has K = {a.shape[1]}; this design's depth is {spec.depth}")
+    zero_points = {
+        name: _scalar(name, arrays[name], fmt)
+        for name, fmt in zip(ZERO_POINTS, (spec.activations, spec.weights), strict=True)
+        if name in arrays
+    }
+    result = Operands(a=a, w=w, parameters=_parameters(spec, arrays, w.shape[1]), **zero_points)
+    _check_promise(spec, result)
+    return result
+
+
+def _required(arrays, name):
+    if name not in arrays:
+        raise ValueError(f"{name}: array missing")
+    return arrays[name]
+
+
+def _parameters(spec, arrays, n):
+    defaults = {"bias": 0, "shift": spec.grid_shift, "y_zero_point": 0}
+    result = {}
+    for name, fmt in spec.parameter_formats.items():
+        value = np.asarray(_required({**defaults, **arrays}, name))
+        if value.shape not in ((), (n,)):
+            raise ValueError(f"{name} must be a scalar or have shape [{n}], not {list(value.shape)}")
+        codes = _codes(name, value, fmt, top=MAX_SHIFT if name == "shift" else None)
+        result[name] = np.broadcast_to(codes, (n,)).copy()
+    return result
+
+
+def _scalar(name, value, fmt):
+    value = np.asarray(value)
+    if value.shape not in ((), (1,)):
+        raise ValueError(f"{name} must be a scalar, not of shape {list(value.shape)}")
+    return int(_codes(name, value.reshape(()), fmt))
+
+
+def _codes(name, value, fmt, ndim=None, top=None):
+    value = np.asarray(value)
+    if ndim is not None and (value.ndim != ndim or 0 in value.shape):
+        raise ValueError(f"{name} must be a matrix with at least one element, not of shape {list(value.shape)}")
+    if value.dtype.kind not in "iu":
+        raise ValueError(f"{name} must hold integer codes, not {value.dtype}")
+    lo, hi = fmt.code_range
+    hi = hi if top is None else top
+    wrong = (value < lo) | (value > hi)
+    if wrong.any():
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        place = f"{name}{list(index) if index else ''}"
+        raise ValueError(f"{place} is {int(value[index])}, outside {fmt} [{lo}, {hi}]")
+    return value.astype(np.int64)
+
+
+def _check_promise(spec, given):
+    if spec.accumulator_range is None:
+        return
+    lo, hi = accumulator_range(spec.weights.decode(given.w) - given.w_zero_point, spec)
+    if lo < spec.accumulator_range[0] or hi > spec.accumulator_range[1]:
+        raise ValueError(
+            f"w can sum to {lo}..{hi}, outside the accumulator_range {list(spec.accumulator_range)} this design was built for"
+        )
+
+
+def accumulators(spec, given):
+    """Accumulators [M, N] before bias and scale."""
+    return accumulate(
+        spec.activations.decode(given.a) - given.a_zero_point,
+        spec.weights.decode(given.w) - given.w_zero_point,
+        spec,
+    )
+
+
+def golden(spec, given):
+    """Output codes y [M, N], int64: what the hardware of this spec must give for these operands."""
+    return requantize_array(accumulators(spec, given), spec, **given.parameters)
