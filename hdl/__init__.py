@@ -1,0 +1,1 @@
+"""The machine: Amaranth components for quantized MAC arrays. Takes from golden only formats and spec, no arithmetic."""

@@ -1,0 +1,56 @@
+"""One column of the array."""
+
+from amaranth.hdl import Module, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.spec import Spec
+
+from .mac import FLAGS, ProcessingElement, a_bundle_width, w_bundle_width
+from .share import shared
+from .words import unused
+
+
+class Column(wiring.Component):
+    """`rows` processing elements below each other: weights, flags and drained accumulators go down, activations across.
+
+    `start` lets the drained accumulators move; the bottom one is at `drain` in the same cycle, the others follow one
+    per cycle, last row first. Activations leave one cycle later than they came.
+    """
+
+    has_reset = True
+
+    def __init__(self, spec: Spec):
+        self.spec = spec
+        self.module_name = f"{spec.name}_column"
+        super().__init__(
+            {
+                "enable": In(1),
+                "a_in": In(spec.rows * a_bundle_width(spec)),
+                "w_in": In(w_bundle_width(spec)),
+                "flags_in": In(FLAGS),
+                "start": In(1),
+                "a_out": Out(spec.rows * a_bundle_width(spec)),
+                "drain": Out(signed(spec.accumulator_width)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        width = a_bundle_width(self.spec)
+        w, flags, drain = self.w_in, self.flags_in, 0
+        for row in range(self.spec.rows):
+            element = ProcessingElement(self.spec)
+            m.submodules[f"row_{row}"] = shared(platform, element)
+            m.d.comb += [
+                element.enable.eq(self.enable),
+                element.a_in.eq(self.a_in.word_select(row, width)),
+                element.w_in.eq(w),
+                element.flags_in.eq(flags),
+                element.start.eq(self.start),
+                element.drain_in.eq(drain),
+                self.a_out.word_select(row, width).eq(element.a_out),
+            ]
+            w, flags, drain = element.w_out, element.flags_out, element.drain_out
+        m.d.comb += [self.drain.eq(drain), unused(w, "w"), unused(flags, "flags")]
+        return m

@@ -1,0 +1,102 @@
+"""Which bit of which beat holds what: the one description that the hardware, the testbench and the manifest read.
+
+Fields follow each other without gaps from bit 0 upwards; AXI4-Stream pads the beat to whole bytes.
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+from golden.formats import Format, Integer
+from golden.spec import Spec
+
+BIT = Integer(1, signed=False)
+
+
+@dataclass(frozen=True)
+class Field:
+    """`prod(shape)` codes of one format from bit `offset`, in row-major order, the first code in the lowest bits."""
+
+    name: str
+    fmt: Format
+    shape: tuple[int, ...]
+    offset: int
+
+    @property
+    def width(self):
+        return self.fmt.width * prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Beat:
+    """The fields of one transfer of a stream."""
+
+    fields: tuple[Field, ...]
+
+    @property
+    def width(self):
+        return sum(field.width for field in self.fields)
+
+    @property
+    def bytes(self):
+        """Bytes of tdata."""
+        return -(-self.width // 8)
+
+
+def _beat(*members):
+    fields, offset = [], 0
+    for name, fmt, shape in members:
+        fields.append(Field(name, fmt, shape, offset))
+        offset += fields[-1].width
+    return Beat(tuple(fields))
+
+
+def has_pad_mark(spec: Spec):
+    """Whether A beats carry a `pad` bit: both operands bipolar, so that no pair of codes multiplies to zero.
+
+    `pad` says that the beat's last lane holds no pair. Any other lanes without a pair must cancel two by two.
+    """
+    return spec.is_binary and spec.lanes > 1
+
+
+def a_beat(spec: Spec):
+    """One beat of s_axis_a: `lanes` codes for each row; then `pad` and the zero point where the design has them."""
+    members = [("a", spec.activations, (spec.rows, spec.lanes))]
+    members += [("pad", BIT, (1,))] if has_pad_mark(spec) else []
+    members += [("a_zero_point", spec.activations, (1,))] if spec.a_zero_point else []
+    return _beat(*members)
+
+
+def w_beat(spec: Spec):
+    """One beat of s_axis_w: `lanes` codes for each column; then the zero point where the design has one."""
+    members = [("w", spec.weights, (spec.cols, spec.lanes))]
+    members += [("w_zero_point", spec.weights, (1,))] if spec.w_zero_point else []
+    return _beat(*members)
+
+
+def p_columns(spec: Spec):
+    """Columns whose parameters share one beat, so that a set loads within the `rows` cycles that a tile takes at least."""
+    return -(-spec.cols // spec.rows)
+
+
+def p_beats(spec: Spec):
+    """Beats of one parameter set; none where the design takes no parameters."""
+    return -(-spec.cols // p_columns(spec)) if spec.parameters else 0
+
+
+def p_beat(spec: Spec):
+    """One beat of s_axis_p: all parameters of one column, then those of the next. Beat i starts at column i * p_columns.
+
+    Columns past the last one are ignored.
+    """
+    return _beat(
+        *(
+            (f"{name}[{column}]", fmt, (1,))
+            for column in range(p_columns(spec))
+            for name, fmt in spec.parameter_formats.items()
+        )
+    )
+
+
+def y_beat(spec: Spec):
+    """One beat of m_axis_y: one output of each column. A tile takes `rows` beats, the last row first."""
+    return _beat(("y", spec.y, (spec.cols,)))

@@ -1,0 +1,117 @@
+"""The processing element: a pipelined dot product of `lanes` pairs and one accumulator."""
+
+from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.formats import Bipolar
+from golden.spec import Spec
+
+from .layout import has_pad_mark
+from .multiply import dot_product
+from .words import Word, add, shape_of
+
+FLAGS = data.StructLayout({"valid": 1, "first": 1, "last": 1})
+
+
+def a_shape(spec: Spec):
+    """Shape of one activation in the array: decoded, less its zero point; a bipolar one travels as its code."""
+    return shape_of(*(spec.activations.code_range if isinstance(spec.activations, Bipolar) else spec.a_range))
+
+
+def w_shape(spec: Spec):
+    """Shape of one weight in the array: decoded, less its zero point; a bipolar one travels as its code."""
+    return shape_of(*(spec.weights.code_range if isinstance(spec.weights, Bipolar) else spec.w_range))
+
+
+def a_bundle_width(spec: Spec):
+    """Bits of what one row of PEs passes on: `lanes` decoded activations, and the pad mark where there is one."""
+    return spec.lanes * a_shape(spec).width + has_pad_mark(spec)
+
+
+def w_bundle_width(spec: Spec):
+    """Bits of what one column of PEs passes on: `lanes` decoded weights."""
+    return spec.lanes * w_shape(spec).width
+
+
+class ProcessingElement(wiring.Component):
+    """acc = (0 if first else acc) + sum_l a[l] * w[l], on valid beats; drained through `drain`.
+
+    Operands pass on to the next element one cycle later, and so do the flags. The flags belong to the operands that
+    came `latency` cycles before them. One cycle after a `last` beat the accumulator is copied into the drain
+    register; there it waits for `start`, then moves to the next element, one row per cycle, while the accumulator
+    already sums the next tile.
+
+    Overflow: none where the accumulator is exact; else it wraps, or saturates after each beat, as the spec says.
+    Latency `latency` from operands to the accumulator's input, throughput one beat per cycle. `enable` low holds all.
+    """
+
+    has_reset = True
+
+    def __init__(self, spec: Spec):
+        self.spec = spec
+        self.module_name = f"{spec.name}_pe"
+        self._dot = dot_product(spec)
+        acc = signed(spec.accumulator_width)
+        super().__init__(
+            {
+                "enable": In(1),
+                "a_in": In(a_bundle_width(spec)),
+                "w_in": In(w_bundle_width(spec)),
+                "flags_in": In(FLAGS),
+                "start": In(1),
+                "drain_in": In(acc),
+                "a_out": Out(a_bundle_width(spec)),
+                "w_out": Out(w_bundle_width(spec)),
+                "flags_out": Out(FLAGS),
+                "drain_out": Out(acc),
+            }
+        )
+
+    @property
+    def latency(self):
+        return self._dot.latency
+
+    def elaborate(self, platform):
+        m = Module()
+        a_passing = Signal(self.a_in.shape(), reset_less=True)
+        w_passing = Signal(self.w_in.shape(), reset_less=True)
+        flags_passing = Signal(FLAGS)
+        m.d.sync += [a_passing.eq(self.a_in), w_passing.eq(self.w_in), flags_passing.eq(self.flags_in)]
+        m.d.comb += [self.a_out.eq(a_passing), self.w_out.eq(w_passing), self.flags_out.eq(flags_passing)]
+
+        acc = Signal(signed(self.spec.accumulator_width), reset_less=True)
+        with m.If(self.flags_in.valid):
+            m.d.sync += acc.eq(self._next(m, acc, self._beat_sum(m)))
+
+        drain = Signal(signed(self.spec.accumulator_width), reset_less=True)
+        waiting = Signal(reset_less=True)
+        with m.If(flags_passing.last):
+            m.d.sync += [drain.eq(acc), waiting.eq(1)]
+        with m.Elif(self.start | ~waiting):
+            m.d.sync += [drain.eq(self.drain_in), waiting.eq(0)]
+        m.d.comb += self.drain_out.eq(drain)
+        return EnableInserter(self.enable)(m)
+
+    def _beat_sum(self, m):
+        lanes = self.spec.lanes
+        a = _split(m, self.a_in, a_shape(self.spec), lanes, "a")
+        w = _split(m, self.w_in, w_shape(self.spec), lanes, "w")
+        return self._dot.build(m, a, w, self.a_in[-1] if has_pad_mark(self.spec) else None)
+
+    def _next(self, m, acc, beat_sum):
+        lo, hi = -(1 << len(acc) - 1), (1 << len(acc) - 1) - 1
+        kept = Word(Mux(self.flags_in.first, 0, acc), lo, hi)
+        total = add(kept, beat_sum)
+        if self.spec.accumulator_is_exact or self.spec.accumulator_overflow == "wrap":
+            return total.value
+        wide = Signal(total.shape)
+        m.d.comb += wide.eq(total.value)
+        return Mux(wide < lo, lo, Mux(wide > hi, hi, wide))
+
+
+def _split(m, bundle, shape, lanes, name):
+    """The `lanes` operands of a bundle, as signals of the given shape."""
+    operands = [Signal(shape, name=f"{name}_{lane}") for lane in range(lanes)]
+    m.d.comb += Cat(*operands).eq(bundle[: lanes * shape.width])
+    return operands

@@ -1,0 +1,43 @@
+"""One Verilog module per distinct component: elaborated once, instantiated wherever it stands.
+
+A parent writes `m.submodules.x = shared(platform, component)`. When a netlist is collected, the first such component
+becomes a module of its own and each one an instance of it. Under Amaranth's simulator the component itself is used.
+
+A component to be shared has a `module_name`, the same for equal components only, and says whether it `has_reset`.
+"""
+
+from amaranth.back import rtlil
+from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Fragment, Instance, ResetSignal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+
+
+class Netlist:
+    """Collects the RTLIL text of each distinct module, by name."""
+
+    def __init__(self):
+        self.modules: dict[str, str] = {}
+
+    def add(self, component, *, name, domain=None):
+        """Elaborates a component, and all that it shares, into modules; a given domain brings its own clock port."""
+        ports = [Value.cast(port) for _, _, port in component.signature.flatten(component)]
+        self.modules[name] = ""
+        fragment = Fragment.get(component, self)
+        if domain is not None:
+            fragment.add_domains(domain)
+            ports += [domain.clk] if domain.rst is None else [domain.clk, domain.rst]
+        self.modules[name] = rtlil.convert(fragment, name=name, platform=self, ports=ports, emit_src=False)
+
+
+def shared(platform, component: wiring.Component) -> Elaboratable:
+    """The component, or an instance of the module that stands for it in the netlist being collected."""
+    if not isinstance(platform, Netlist):
+        return component
+    name = component.module_name
+    if name not in platform.modules:
+        platform.add(component, name=name, domain=ClockDomain("sync", reset_less=not component.has_reset))
+    component._MustUse__silence = True
+    ports = {"i_clk": ClockSignal()} | ({"i_rst": ResetSignal()} if component.has_reset else {})
+    for path, member, port in component.signature.flatten(component):
+        ports[f"{'o' if member.flow == Out else 'i'}_{'__'.join(map(str, path))}"] = Value.cast(port)
+    return Instance(name, **ports)
