@@ -105,9 +105,9 @@ def parse(name):
     """The format of that name. Raises ValueError for a name that no format has."""
     if name in ("bipolar", "binary"):
         return Bipolar()
-    if match := re.fullmatch(r"(u?)int(\d{1,6})", name):
+    if match := re.fullmatch(r"(u?)int([0-9]{1,6})", name):
         return Integer(int(match[2]), signed=not match[1])
-    if match := re.fullmatch(r"(u?)q(\d{1,6})\.(\d{1,6})", name):
+    if match := re.fullmatch(r"(u?)q([0-9]{1,6})\.([0-9]{1,6})", name):
         return Integer(int(match[2]) + int(match[3]), signed=not match[1], fraction=int(match[3]))
     raise ValueError(f"unknown format {name!r}; known are {KNOWN}")
 

@@ -23,7 +23,7 @@ def matmul(a, w):
     if dtype is object and max(a_top, w_top) > 1 << _LIMB:
         return _matmul_in_limbs(a, w)
     for blas, limit in ((np.float32, _FLOAT32_EXACT), (np.float64, _FLOAT64_EXACT)):
-        chunk = limit // max(a_top * w_top, 1)
+        chunk = limit // (max(a_top, 1) * max(w_top, 1))
         if chunk >= min(depth, 256):
             return _matmul_in_chunks(a, w, chunk, blas, dtype)
     return _matmul_in_limbs(a, w)
@@ -65,13 +65,14 @@ def accumulate(a, w, spec):
         if spec.accumulator_width >= 63:
             exact = exact.astype(object)
         return ((exact + half) & (2 * half - 1)) - half
-    return _accumulate_saturating(a, w, spec.lanes, -half, half - 1)
+    return _accumulate_saturating(a, w, spec, -half, half - 1)
 
 
-def _accumulate_saturating(a, w, lanes, lo, hi):
-    total = np.zeros((a.shape[0], w.shape[1]), exact_dtype(2 * lo, 2 * hi))
-    for k in range(0, a.shape[1], lanes):
-        total = total + matmul(a[:, k : k + lanes], w[k : k + lanes])
+def _accumulate_saturating(a, w, spec, lo, hi):
+    beat_lo, beat_hi = spec.beat_range
+    total = np.zeros((a.shape[0], w.shape[1]), exact_dtype(lo + beat_lo, hi + beat_hi))
+    for k in range(0, a.shape[1], spec.lanes):
+        total = total + matmul(a[:, k : k + spec.lanes], w[k : k + spec.lanes])
         total = where(total < lo, lo, where(total > hi, hi, total))
     return total
 

@@ -18,7 +18,7 @@ def where(condition, a, b):
 
 def int_bits(lo, hi):
     """Smallest two's complement width that holds every integer in [lo, hi]."""
-    return max(lo.bit_length() if lo >= 0 else (-lo - 1).bit_length(), hi.bit_length()) + 1
+    return max((~end if end < 0 else end).bit_length() for end in (lo, hi)) + 1
 
 
 def exact_dtype(lo, hi):

@@ -10,7 +10,9 @@ OVERFLOWS = ("wrap", "saturate")
 
 
 def round_shift(value, shift, rounding):
-    """`value / 2**shift`, rounded to an integer by the named rule. `shift >= 0`, element by element.
+    """`value / 2**shift`, rounded to an integer by the named rule, element by element.
+
+    `shift >= 0`; at most 62 where the value or the shift is an int64 array.
 
     Raises ValueError for an unknown rounding.
     """

@@ -1,0 +1,186 @@
+"""golden.formats against Python integers: codes, grids, overflow, raw bits, names."""
+
+import numpy as np
+import oracle
+import pytest
+
+from golden.formats import Bipolar, Integer, from_bits, parse, to_bits
+
+SMALL = [(width, signed) for width in range(1, 11) for signed in (True, False)]
+KNOWN = "int1..int64, uint1..uint63, q3.4 and uq3.4 (integer bits with the sign, fraction bits), bipolar"
+
+
+def code_range(width, signed):
+    return (-(2 ** (width - 1)), 2 ** (width - 1) - 1) if signed else (0, 2**width - 1)
+
+
+def around(width, signed):
+    """Every integer from three periods below the range to three above."""
+    lo, hi = code_range(width, signed)
+    return range(lo - 3 * 2**width, hi + 3 * 2**width + 1)
+
+
+@pytest.mark.parametrize(("width", "signed"), SMALL)
+def test_code_range(width, signed):
+    fmt = parse(f"{'' if signed else 'u'}int{width}")
+    assert fmt.code_range == fmt.decoded_range == code_range(width, signed)
+    assert (fmt.width, fmt.signed, fmt.fraction) == (width, signed, 0)
+
+
+@pytest.mark.parametrize(("width", "signed"), SMALL)
+def test_wrap_and_saturate_every_integer(width, signed):
+    fmt, values = Integer(width, signed=signed), around(width, signed)
+    wrapped = [oracle.wrap(value, width, signed) for value in values]
+    saturated = [oracle.clamp(value, *code_range(width, signed)) for value in values]
+    assert fmt.wrap(np.array(values)).tolist() == wrapped
+    assert fmt.saturate(np.array(values)).tolist() == saturated
+    assert [fmt.wrap(value) for value in values] == wrapped
+    assert [fmt.saturate(value) for value in values] == saturated
+
+
+@pytest.mark.parametrize(("width", "signed"), SMALL)
+def test_bits_of_every_code(width, signed):
+    fmt = Integer(width, signed=signed)
+    lo, hi = code_range(width, signed)
+    bits = to_bits(range(lo, hi + 1), fmt)
+    assert bits.dtype == np.uint64
+    assert bits.tolist() == [code % 2**width for code in range(lo, hi + 1)]
+    assert sorted(bits.tolist()) == list(range(2**width))
+    codes = from_bits(bits, fmt)
+    assert codes.dtype == np.int64
+    assert codes.tolist() == list(range(lo, hi + 1))
+
+
+@pytest.mark.parametrize(("width", "signed"), SMALL)
+def test_from_bits_ignores_the_bits_above(width, signed):
+    bits = np.arange(2**width, dtype=np.uint64) + np.uint64(5 << width)
+    expected = [oracle.wrap(pattern, width, signed) for pattern in range(2**width)]
+    assert from_bits(bits, Integer(width, signed=signed)).tolist() == expected
+
+
+@pytest.mark.parametrize(("width", "signed"), SMALL)
+def test_integers_decode_to_themselves(width, signed):
+    codes = np.arange(code_range(width, signed)[0], code_range(width, signed)[1] + 1)
+    assert Integer(width, signed=signed).decode(codes).tolist() == codes.tolist()
+
+
+@pytest.mark.parametrize("name", ["int64", "uint63", "int63", "uint62", "int33"])
+def test_widest_formats_at_their_extremes(name):
+    fmt = parse(name)
+    lo, hi = code_range(fmt.width, fmt.signed)
+    assert fmt.code_range == (lo, hi)
+    codes = [lo, lo + 1, -1 if fmt.signed else 1, 0, 1, hi - 1, hi]
+    assert to_bits(codes, fmt).tolist() == [code % 2**fmt.width for code in codes]
+    assert from_bits(to_bits(codes, fmt), fmt).tolist() == codes
+    assert fmt.saturate(np.array(codes)).tolist() == codes
+
+
+@pytest.mark.parametrize("name", ["int64", "uint63", "int63", "int2"])
+def test_python_integers_beyond_64_bits(name):
+    fmt = parse(name)
+    values = [sign * 2**power + offset for sign in (1, -1) for power in (61, 62, 63, 64, 90) for offset in (-1, 0, 1)]
+    wrapped = [oracle.wrap(value, fmt.width, fmt.signed) for value in values]
+    saturated = [oracle.clamp(value, *code_range(fmt.width, fmt.signed)) for value in values]
+    assert [fmt.wrap(value) for value in values] == wrapped
+    assert [fmt.saturate(value) for value in values] == saturated
+    assert fmt.wrap(np.array(values, object)).tolist() == wrapped
+    assert fmt.saturate(np.array(values, object)).tolist() == saturated
+
+
+@pytest.mark.parametrize("name", ["uint63", "int63", "int40"])
+def test_wrap_of_int64_arrays_at_the_extremes(name):
+    fmt = parse(name)
+    values = [-(2**63), -(2**62) - 1, -(2**62), -1, 0, 1, 2**62 - 1, 2**62, 2**63 - 1]
+    expected = [oracle.wrap(value, fmt.width, fmt.signed) for value in values]
+    assert fmt.wrap(np.array(values)).tolist() == expected
+
+
+def test_shapes_are_kept():
+    fmt = parse("int5")
+    codes = np.arange(-16, 14).reshape(2, 3, 5)
+    assert from_bits(to_bits(codes, fmt), fmt).tolist() == codes.tolist()
+    assert int(from_bits(to_bits(-3, fmt), fmt)) == -3
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "signed", "fraction"),
+    [
+        ("q3.4", 7, True, 4),
+        ("uq3.4", 7, False, 4),
+        ("q0.8", 8, True, 8),
+        ("uq0.1", 1, False, 1),
+        ("q16.16", 32, True, 16),
+        ("q1.63", 64, True, 63),
+        ("uq0.63", 63, False, 63),
+    ],
+)
+def test_fixed_point(name, width, signed, fraction):
+    fmt = parse(name)
+    assert (fmt.width, fmt.signed, fmt.fraction) == (width, signed, fraction)
+    assert fmt.code_range == code_range(width, signed)
+    assert fmt.decode(fmt.code_range[0]) == fmt.code_range[0]
+    assert str(fmt) == fmt.name == name
+
+
+@pytest.mark.parametrize(
+    "name", [f"{prefix}{width}" for prefix in ("int", "uint") for width in (1, 2, 7, 32, 63)] + ["int64"]
+)
+def test_names_round_trip(name):
+    assert str(parse(name)) == parse(name).name == name
+
+
+def test_without_fraction_bits_it_is_the_integer():
+    assert parse("q4.0") == parse("int4")
+    assert parse("uq4.0") == parse("uint4")
+    assert str(parse("q4.0")) == "int4"
+
+
+@pytest.mark.parametrize("name", ["bipolar", "binary"])
+def test_bipolar(name):
+    fmt = parse(name)
+    assert fmt == Bipolar()
+    assert (fmt.width, fmt.signed, fmt.fraction, str(fmt)) == (1, False, 0, "bipolar")
+    assert (fmt.code_range, fmt.decoded_range) == ((0, 1), (-1, 1))
+    assert fmt.decode(np.array([0, 1])).tolist() == [-1, 1]
+    assert [fmt.decode(0), fmt.decode(1)] == [-1, 1]
+    assert fmt.saturate(np.arange(-3, 4)).tolist() == [0, 0, 0, 1, 1, 1, 1]
+    assert [fmt.saturate(-1), fmt.saturate(0), fmt.saturate(2**90)] == [0, 1, 1]
+    assert from_bits(to_bits([0, 1], fmt), fmt).tolist() == [0, 1]
+
+
+def test_formats_are_values():
+    assert parse("int4") == Integer(4, signed=True) != parse("uint4")
+    assert len({parse("int4"), parse("int4"), parse("q2.2"), Bipolar(), Bipolar()}) == 3
+
+
+ERRORS = {
+    "int0": "width of int must be 1 to 64, not 0",
+    "int65": "width of int must be 1 to 64, not 65",
+    "int999999": "width of int must be 1 to 64, not 999999",
+    "uint0": "width of uint must be 1 to 63, not 0",
+    "uint64": "width of uint must be 1 to 63, not 64",
+    "uint65": "width of uint must be 1 to 63, not 65",
+    "q0.0": "width of int must be 1 to 64, not 0",
+    "q33.32": "width of int must be 1 to 64, not 65",
+    "uq32.32": "width of uint must be 1 to 63, not 64",
+} | {
+    name: f"unknown format {name!r}; known are {KNOWN}"
+    for name in (
+        *("", "int", "float8", "Int8", "int-4", "int8 ", " int8", "int8\n", "int1000000"),
+        *("q4", "q.4", "q4.", "q-1.4", "ternary", "int\u0664", "u8", "bipolar1"),
+    )
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_parse_errors(name):
+    with pytest.raises(ValueError) as error:
+        parse(name)
+    assert str(error.value) == ERRORS[name]
+
+
+@pytest.mark.parametrize("fraction", [-1, 5])
+def test_fraction_bits_lie_within_the_width(fraction):
+    with pytest.raises(ValueError) as error:
+        Integer(4, signed=True, fraction=fraction)
+    assert str(error.value) == f"fraction bits must be 0 to 4, not {fraction}"
