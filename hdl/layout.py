@@ -74,7 +74,7 @@ def w_beat(spec: Spec):
 
 
 def p_columns(spec: Spec):
-    """Columns whose parameters share one beat, so that a set loads within the `rows` cycles that a tile takes at least."""
+    """Columns whose parameters share one beat: as many as let a set load within `rows` cycles, a tile's shortest time."""
     return -(-spec.cols // spec.rows)
 
 
@@ -84,9 +84,9 @@ def p_beats(spec: Spec):
 
 
 def p_beat(spec: Spec):
-    """One beat of s_axis_p: all parameters of one column, then those of the next. Beat i starts at column i * p_columns.
+    """One beat of s_axis_p: all parameters of one column, then those of the next.
 
-    Columns past the last one are ignored.
+    Beat i of a set starts at column i * p_columns. Columns past the last one are ignored.
     """
     return _beat(
         *(

@@ -81,8 +81,9 @@ class ProcessingElement(wiring.Component):
         m.d.comb += [self.a_out.eq(a_passing), self.w_out.eq(w_passing), self.flags_out.eq(flags_passing)]
 
         acc = Signal(signed(self.spec.accumulator_width), reset_less=True)
+        total = self._next(m, acc, self._beat_sum(m))
         with m.If(self.flags_in.valid):
-            m.d.sync += acc.eq(self._next(m, acc, self._beat_sum(m)))
+            m.d.sync += acc.eq(total)
 
         drain = Signal(signed(self.spec.accumulator_width), reset_less=True)
         waiting = Signal(reset_less=True)

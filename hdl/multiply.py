@@ -36,7 +36,7 @@ class IntegerDot:
 
 
 class SignDot:
-    """sum_l +-x[l], the signs given by the bipolar operand. Latency 1 + ceil(log2(lanes)), throughput 1, no overflow."""
+    """sum_l +-x[l], signs by the bipolar operand. Latency 1 + ceil(log2(lanes)), throughput 1, no overflow."""
 
     def __init__(self, spec: Spec):
         self.spec = spec

