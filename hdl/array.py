@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from golden.spec import Spec
 
+from . import timing
 from .column import Column
 from .decode import decoded
 from .layout import a_beat, has_pad_mark, p_beat, w_beat, y_beat
@@ -179,15 +180,11 @@ class Array(wiring.Component):
     @property
     def latency(self):
         """Cycles from a tile's last beat on `a` and `w` to its first beat on `y`."""
-        return self.spec.rows + self.spec.cols + self._element_latency + self._requantizer_latency + 2
+        return timing.latency(self.spec)
 
     def cycles(self, beats_per_tile):
-        """Cycles from the first beat in to the last beat out, both counted, for tiles of these numbers of beats.
-
-        Exact where no stream stalls: beats_0 + sum_{i>0} max(beats_i, rows) + latency + rows - 1.
-        """
-        first, *others = beats_per_tile
-        return first + sum(max(beats, self.spec.rows) for beats in others) + self.latency + self.spec.rows - 1
+        """Cycles from the first beat in to the last beat out, as `hdl.timing.cycles` has it."""
+        return timing.cycles(self.spec, beats_per_tile)
 
     def elaborate(self, platform):
         m = Module()
