@@ -87,6 +87,10 @@ VALUES = [
         {"activations": parse("int32"), "weights": parse("int32")},
         "output must be given: the exact sum needs 73 bits, outputs have at most 64",
     ),
+    (
+        {"activations": parse("uint31"), "weights": parse("uint32"), "depth": 2},
+        "output must be given: the exact sum needs 65 bits, outputs have at most 64",
+    ),
     ({"output": BIPOLAR, "overflow": "wrap"}, "overflow must be saturate for bipolar outputs, not 'wrap'"),
     ({"output": BIPOLAR, "y_zero_point": True}, "bipolar outputs take no y_zero_point, clip or activation"),
     ({"output": BIPOLAR, "clip": (0, 1)}, "bipolar outputs take no y_zero_point, clip or activation"),
@@ -120,6 +124,7 @@ def test_wrong_values(changes, message):
         {"rows": 1, "cols": 1, "lanes": 1, "depth": 1},
         {"name": "a" * 64},
         {"activations": parse("int32"), "weights": parse("uint32"), "output": parse("int64")},
+        {"activations": parse("uint31"), "weights": parse("uint32"), "depth": 1},
         {"accumulator": 17},
         {"accumulator": 128},
         {"accumulator": 2, "accumulator_overflow": "wrap"},
