@@ -1,0 +1,171 @@
+"""Faults from the operands to the accumulator: decoding, products, sums, lanes."""
+
+import numpy as np
+
+from golden.formats import Bipolar, Integer
+from golden.ops import int_bits
+
+from .machine import Hypothesis, saturated, wrapped
+
+
+def sum_faults(machine):
+    """Faults of one tile's accumulators."""
+    for kind in (_operands, _products, _accumulator):
+        yield from kind(machine)
+
+
+def _operands(machine):
+    """Faults that change the decoded operands [rows, K] and [K, cols]."""
+    for step, cause, change in (*_decodings(machine), *_missing(machine), *_lane_orders(machine)):
+        yield Hypothesis(step, cause, lambda window, change=change: window.codes(window.accumulate(*change(window))))
+        if machine.spec.accumulator_is_exact:
+            yield Hypothesis(step, cause, lambda window, change=change: _codes_of_wide(window, change))
+
+
+def _codes_of_wide(window, change):
+    return window.codes(window.accumulate(*change(window), wide=True))
+
+
+def _decodings(machine):
+    spec = machine.spec
+    for short, name, fmt in (("a", "activations", spec.activations), ("w", "weights", spec.weights)):
+        faults = list(_misreadings(name, fmt))
+        if getattr(spec, f"{short}_zero_point"):
+            faults += _misused_zero_points(name)
+        for step, cause, decode in faults:
+            yield step, cause, lambda window, short=short, decode=decode: _decoded(window, short, decode)
+
+
+def _decoded(window, short, decode):
+    a, w = window.a, window.w
+    if short == "a":
+        return decode(window.a_codes, window.operands.a_zero_point), w
+    return a, decode(window.w_codes, window.operands.w_zero_point)
+
+
+def _misreadings(name, fmt):
+    """(step, cause, codes and zero point -> integers)"""
+    if isinstance(fmt, Bipolar):
+        yield "decode", f"bipolar {name} are inverted", lambda codes, zero: 1 - 2 * codes
+        yield "decode", f"bipolar {name} count as 0 and 1", lambda codes, zero: codes
+        return
+    other = Integer(fmt.width, signed=not fmt.signed)
+    lost = f"sign extension of {name} is lost" if fmt.signed else f"unsigned {name} are sign-extended"
+    cause = f"{lost}: {fmt} read as {other}"
+    yield "decode", cause, lambda codes, zero: other.wrap(codes) - zero
+    yield "decode", f"{cause}, zero point too", lambda codes, zero: other.wrap(codes) - other.wrap(zero)
+
+
+def _misused_zero_points(name):
+    yield "zero point", f"the zero point of {name} is ignored", lambda codes, zero: codes
+    yield "zero point", f"the zero point of {name} is added instead of subtracted", lambda codes, zero: codes + zero
+
+
+def _missing(machine):
+    """Products left out or counted twice: (step, cause, change)."""
+    k, lanes = machine.tiling.k, machine.spec.lanes
+    last_beat = (machine.tiling.beats - 1) * lanes
+    first, last = slice(0, lanes), slice(last_beat, k)
+    faults = [("the last product is missing", slice(k - 1, k), 0), ("the first product is missing", slice(0, 1), 0)]
+    if lanes > 1:
+        faults += [("the last beat is missing", last, 0), ("the first beat is missing", first, 0)]
+    faults += [("the last beat counts twice", last, 2), ("the first beat counts twice", first, 2)]
+    for cause, part, factor in faults:
+        yield "sum", cause, lambda window, part=part, factor=factor: (_times(window.a, part, factor), window.w)
+
+
+def _times(a, part, factor):
+    a = a.copy()
+    a[:, part] *= factor
+    return a
+
+
+def _lane_orders(machine):
+    """Lanes of one operand in another order, on whole beats with their pads: (step, cause, change)."""
+    lanes = machine.spec.lanes
+    orders = {"reversed": np.arange(lanes)[::-1]}
+    if lanes > 2:
+        orders["swapped in pairs"] = np.minimum(np.arange(lanes) ^ 1, lanes - 1)
+        orders["rotated by one"] = np.roll(np.arange(lanes), 1)
+    for word, order in orders.items() if lanes > 1 else ():
+        for short in ("w", "a"):
+            cause = f"lanes of {short.upper()} are {word} within a beat"
+            yield "order", cause, lambda window, short=short, order=order: _reordered(window, short, order)
+    if machine.spec.is_binary and lanes > 1 and (machine.tiling.beats * lanes - machine.tiling.k) % 2:
+        yield "sum", "the pad mark is ignored: the last lane of a tile counts", lambda window: _beats(window)[:2]
+
+
+def _beats(window):
+    """Decoded operands with the pads of the last beat, and whether its last lane is marked as no pair."""
+    spec, k = window.spec, window.machine.tiling.k
+    missing = window.machine.tiling.beats * spec.lanes - k
+    a_pad = spec.activations.decode(window.operands.a_zero_point) - window.operands.a_zero_point
+    w_pad = spec.weights.decode(np.full(missing, window.operands.w_zero_point)) - window.operands.w_zero_point
+    if spec.is_binary:
+        w_pad = spec.weights.decode(np.arange(missing) % 2)
+    a = np.pad(window.a, ((0, 0), (0, missing)), constant_values=a_pad)
+    w = np.concatenate([window.w, np.repeat(w_pad[:, None], len(window.cols), axis=1)])
+    return a, w, spec.is_binary and missing % 2
+
+
+def _reordered(window, short, order):
+    a, w, marked = _beats(window)
+    index = (np.arange(len(w)).reshape(-1, len(order))[:, order]).reshape(-1)
+    a, w = (a, w[index]) if short == "w" else (a[:, index], w)
+    return (_times(a, slice(-1, None), 0) if marked else a), w
+
+
+def _products(machine):
+    spec = machine.spec
+    lo, hi = spec.product_range
+    width = int_bits(lo, hi) if lo < 0 else hi.bit_length()
+    if 1 < width <= 62 and not spec.is_binary:
+        short = Integer(width - 1, signed=lo < 0)
+        cause = f"products lose their top bit: {short} where they need {width} bits"
+        yield Hypothesis("product", cause, lambda window: _with_products(window, short.wrap))
+        if lo < 0:
+            plain = Integer(width, signed=False)
+            cause = "products lose their sign"
+            yield Hypothesis("product", cause, lambda window: _with_products(window, plain.wrap))
+    yield Hypothesis(
+        "product", "products have the wrong sign", lambda window: window.codes(window.accumulate(-window.a, window.w))
+    )
+
+
+def _with_products(window, change):
+    spec, a, w = window.spec, window.a, window.w
+    saturates = spec.accumulator_overflow == "saturate" and not spec.accumulator_is_exact
+    half = 1 << spec.accumulator_width - 1
+    total = np.zeros((len(a), w.shape[1]), np.int64 if spec.accumulator_width < 62 else object)
+    for k in range(len(w)):
+        total += change(np.outer(a[:, k], w[k]))
+        if saturates and ((k + 1) % spec.lanes == 0 or k + 1 == len(w)):
+            total = np.clip(total, -half, half - 1)
+    return window.codes(total if saturates else wrapped(total, spec.accumulator_width))
+
+
+def _accumulator(machine):
+    spec = machine.spec
+    full = min(spec.accumulator_width, spec.exact_accumulator_width)
+    if not spec.accumulator_is_exact:
+        rule = spec.accumulator_overflow
+        if rule == "saturate":
+            yield Hypothesis("sum", "the accumulator wraps where the design says saturate", _wrap_at(full))
+        else:
+            yield Hypothesis("sum", "the accumulator saturates where the design says wrap", _saturate_at(full))
+        yield Hypothesis(
+            "sum", f"the accumulator keeps more than its {full} bits", lambda window: window.codes(window.exact)
+        )
+    for width in range(full - 1, 1, -1):
+        short = f"{full - width} short of {full}"
+        for verb, at in (("wraps", _wrap_at), ("saturates", _saturate_at)):
+            cause = f"the accumulator {verb} at {width} bits, {short}"
+            yield Hypothesis("sum", cause, at(width), severity=full - width)
+
+
+def _wrap_at(width):
+    return lambda window: window.codes(wrapped(window.exact, width))
+
+
+def _saturate_at(width):
+    return lambda window: window.codes(saturated(window.a, window.w, window.spec.lanes, width))

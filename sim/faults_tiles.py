@@ -1,0 +1,143 @@
+"""Faults between tiles: accumulators kept, parameters of another tile or column, outputs in another order."""
+
+from itertools import product
+
+import numpy as np
+
+from .machine import Hypothesis, saturated, wrapped
+
+MOST_CHAINED_BEATS = 20_000
+
+
+def tile_faults(machine):
+    """Faults that only show with more than one tile, row or column."""
+    for kind in (_sums, _parameters, _orders):
+        yield from kind(machine)
+
+
+def _sums(machine):
+    spec, cut = machine.spec, machine.tiling
+    if cut.tiles == 1:
+        return
+    if spec.accumulator_overflow != "saturate" or spec.accumulator_is_exact:
+        yield _resum("the accumulator is not cleared between tiles", lambda tiles: np.cumsum(tiles, axis=0))
+        yield _resum("the previous tile's accumulator is added", lambda tiles: tiles + _earlier(tiles))
+    elif cut.tiles * cut.beats <= MOST_CHAINED_BEATS:
+        yield Hypothesis("sum", "the accumulator is not cleared between tiles", _chained)
+
+
+def _earlier(tiles):
+    """Each tile's predecessor; zero for the first."""
+    return np.concatenate([np.zeros_like(tiles[:1]), tiles[:-1]])
+
+
+def _resum(cause, change):
+    def y(window):
+        machine = window.machine
+        changed = change(machine.in_tiles(machine.accumulators))
+        sums = wrapped(window.pick(machine.from_tiles(changed)), machine.spec.accumulator_width)
+        return window.codes(sums)
+
+    return Hypothesis("sum", cause, y)
+
+
+def _chained(window):
+    """Saturating accumulators, each tile beginning with what the one before left."""
+    machine, spec = window.machine, window.spec
+    tiles_m = machine.tiling.grid[0]
+    sums = np.zeros((machine.tiling.tiles, spec.rows, spec.cols), object)
+    state = 0
+    for tile in range(len(sums)):
+        down, across = tile % tiles_m * spec.rows, tile // tiles_m * spec.cols
+        a, w = machine.a[down : down + spec.rows], machine.w[:, across : across + spec.cols]
+        sums[tile] = state = saturated(a, w, spec.lanes, spec.accumulator_width, state)
+    return window.codes(window.pick(machine.from_tiles(sums)))
+
+
+def _parameters(machine):
+    """The right parameters in the wrong place: one of them, or the whole set."""
+    names = machine.spec.parameters
+    groups = {name.replace("_", " "): (name,) for name in names}
+    if len(names) > 1:
+        groups = {"parameter set": names, **groups}
+    for (word, group), (sentence, source) in product(groups.items(), _sources(machine).items()):
+        cause = sentence.format(word)
+        yield Hypothesis("parameters", cause, lambda window, group=group, source=source: _moved(window, group, source))
+
+
+def _sources(machine):
+    """Sentence -> column of the padded parameters that each tile and column takes, [tiles, cols]."""
+    cut, cols = machine.tiling, machine.spec.cols
+    tile, column = np.arange(cut.tiles), np.arange(cols)
+    sources = {}
+    if cut.grid[1] > 1:
+        sources |= {
+            "tiles take the {} of the previous tile": (np.maximum(tile - 1, 0), column),
+            "the second tile takes the {} of the first": (np.where(tile == 1, 0, tile), column),
+            "all tiles take the {} of the first": (np.zeros_like(tile), column),
+            "tiles take the {} of the next tile": (np.minimum(tile + 1, cut.tiles - 1), column),
+        }
+    if cols > 1 and cut.n > 1:
+        sources |= {
+            "columns take the {} of their right neighbour": (tile, np.roll(column, -1)),
+            "columns take the {} of their left neighbour": (tile, np.roll(column, 1)),
+            "columns take the {} in reverse order": (tile, column[::-1]),
+            "all columns take the {} of the first": (tile, np.zeros_like(column)),
+        }
+    return {
+        sentence: (of_tile // cut.grid[0])[:, None] * cols + of_column
+        for sentence, (of_tile, of_column) in sources.items()
+    }
+
+
+def _moved(window, names, source):
+    machine = window.machine
+    shape = (machine.tiling.tiles, machine.spec.rows, machine.spec.cols)
+    place = window.pick(machine.from_tiles(np.broadcast_to(source[:, None], shape)))
+    return window.codes(**{name: machine.parameters[name][place] for name in names})
+
+
+def _orders(machine):
+    """Right outputs in the wrong place."""
+    spec, cut = machine.spec, machine.tiling
+    if spec.rows > 1:
+        yield _reorder("rows are in reverse order within each tile", lambda tiles: tiles[:, ::-1])
+    if spec.cols > 1:
+        yield _reorder("columns are in reverse order within each tile", lambda tiles: tiles[:, :, ::-1])
+        yield Hypothesis("order", "columns of W are in reverse order within each tile", _columns_of_w_reversed)
+    if cut.m == cut.n > 1:
+        yield Hypothesis("order", "outputs are transposed", _transposed)
+    if spec.rows == spec.cols > 1:
+        yield _reorder("outputs are transposed within each tile", lambda tiles: tiles.transpose(0, 2, 1))
+    if cut.tiles > 1:
+        yield _reorder("tiles are in reverse order", lambda tiles: tiles[::-1])
+    if min(cut.grid) > 1:
+        across = np.arange(cut.tiles).reshape(cut.grid).T.reshape(-1)
+        yield _reorder("tiles go across first where the design goes down first", lambda tiles: tiles[across])
+    if spec.rows * cut.tiles > 1:
+        yield _reorder("outputs are one beat late", lambda tiles: _rolled(tiles, 1))
+        yield _reorder("outputs are one beat early", lambda tiles: _rolled(tiles, -1))
+
+
+def _rolled(tiles, by):
+    """Each tile leaves last row first."""
+    beats = tiles[:, ::-1].reshape(-1, tiles.shape[2])
+    return np.roll(beats, by, axis=0).reshape(tiles.shape)[:, ::-1]
+
+
+def _reorder(cause, change):
+    def y(window):
+        machine = window.machine
+        return window.pick(machine.from_tiles(change(machine.in_tiles(machine.codes))))
+
+    return Hypothesis("order", cause, y)
+
+
+def _transposed(window):
+    return window.machine.codes[np.ix_(window.cols, window.rows)].T
+
+
+def _columns_of_w_reversed(window):
+    machine = window.machine
+    sums = machine.from_tiles(machine.in_tiles(machine.accumulators)[:, :, ::-1])
+    return window.codes(window.pick(sums))

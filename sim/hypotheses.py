@@ -1,0 +1,28 @@
+"""What may be wrong with hardware, as one table of faults."""
+
+from collections.abc import Iterator
+
+from .faults_outputs import output_faults
+from .faults_sums import sum_faults
+from .faults_tiles import tile_faults
+from .machine import Hypothesis, Machine
+
+STEPS = (
+    "decode",
+    "product",
+    "sum",
+    "bias",
+    "scale",
+    "round",
+    "zero point",
+    "clip",
+    "parameters",
+    "order",
+    "unknown",
+)
+
+
+def hypotheses(machine: Machine) -> Iterator[Hypothesis]:
+    """Every fault that this design and this product could show, the commoner of each kind first."""
+    for faults in (output_faults, sum_faults, tile_faults):
+        yield from faults(machine)

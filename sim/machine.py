@@ -1,0 +1,195 @@
+"""Golden, cut open: the outputs of one window of a product, with any stage on the way replaced by a broken one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from golden.mac import accumulate, matmul
+from golden.ops import exact_dtype
+from golden.requantize import requantize
+from golden.spec import MAX_SHIFT, Spec
+from golden.tensors import Operands
+
+from .streams import tiling
+
+_FLOAT64_EXACT = 1 << 53
+
+
+class Machine:
+    """One product on one design, as golden has it, padded to whole tiles. Arrays are computed once, when asked for."""
+
+    def __init__(self, spec: Spec, operands: Operands):
+        self.spec = spec.with_(output=spec.y)
+        self.operands = operands
+        self.tiling = tiling(spec, operands)
+
+    @property
+    def padded_shape(self):
+        """Rows and columns of all tiles together."""
+        return self.tiling.grid[0] * self.spec.rows, self.tiling.grid[1] * self.spec.cols
+
+    @cached_property
+    def a(self):
+        """Decoded activations [padded M, K], less their zero point."""
+        missing = self.padded_shape[0] - self.tiling.m
+        codes = np.pad(self.operands.a, ((0, missing), (0, 0)), constant_values=self.operands.a_zero_point)
+        return self.spec.activations.decode(codes) - self.operands.a_zero_point
+
+    @cached_property
+    def w(self):
+        """Decoded weights [K, padded N], less their zero point."""
+        missing = self.padded_shape[1] - self.tiling.n
+        codes = np.pad(self.operands.w, ((0, 0), (0, missing)), constant_values=self.operands.w_zero_point)
+        return self.spec.weights.decode(codes) - self.operands.w_zero_point
+
+    @cached_property
+    def parameters(self):
+        """Parameters [padded N] by name, zero for columns that do not exist."""
+        missing = self.padded_shape[1] - self.tiling.n
+        return {name: np.pad(value, (0, missing)) for name, value in self.operands.parameters.items()}
+
+    @cached_property
+    def accumulators(self):
+        return accumulate(self.a, self.w, self.spec)
+
+    @cached_property
+    def codes(self):
+        """Output codes of all tiles, pads too."""
+        return requantized(self.accumulators, self.spec, self.parameters)
+
+    def in_tiles(self, outputs):
+        """[padded M, padded N] as [tiles, rows, cols], tiles in the order of the streams."""
+        (tiles_m, tiles_n), spec = self.tiling.grid, self.spec
+        return (
+            outputs.reshape(tiles_m, spec.rows, tiles_n, spec.cols)
+            .transpose(2, 0, 1, 3)
+            .reshape(-1, spec.rows, spec.cols)
+        )
+
+    def from_tiles(self, tiles):
+        """The inverse of `in_tiles`."""
+        (tiles_m, tiles_n), spec = self.tiling.grid, self.spec
+        return tiles.reshape(tiles_n, tiles_m, spec.rows, spec.cols).transpose(1, 2, 0, 3).reshape(self.padded_shape)
+
+    def window(self, rows=None, cols=None):
+        """The outputs of some rows and columns (ascending indices), of all by default."""
+        return Window(
+            self,
+            np.arange(self.tiling.m) if rows is None else rows,
+            np.arange(self.tiling.n) if cols is None else cols,
+        )
+
+
+@dataclass(frozen=True)
+class Window:
+    """The outputs [rows, cols] of a machine: what a hypothesis is evaluated on."""
+
+    machine: Machine
+    rows: np.ndarray
+    cols: np.ndarray
+
+    @property
+    def spec(self):
+        return self.machine.spec
+
+    @property
+    def operands(self):
+        return self.machine.operands
+
+    @cached_property
+    def a_codes(self):
+        return self.operands.a[self.rows]
+
+    @cached_property
+    def w_codes(self):
+        return self.operands.w[:, self.cols]
+
+    @cached_property
+    def a(self):
+        """Decoded activations [rows, K], less their zero point."""
+        return self.machine.a[self.rows]
+
+    @cached_property
+    def w(self):
+        """Decoded weights [K, cols], less their zero point."""
+        return self.machine.w[:, self.cols]
+
+    @cached_property
+    def exact(self):
+        """Accumulators of unlimited width."""
+        return self.accumulators if self.spec.accumulator_is_exact else matmul(self.a, self.w)
+
+    @property
+    def accumulators(self):
+        return self.pick(self.machine.accumulators)
+
+    @property
+    def golden(self):
+        return self.pick(self.machine.codes)
+
+    @property
+    def parameters(self):
+        """Parameters [cols] by name."""
+        return {name: value[self.cols] for name, value in self.operands.parameters.items()}
+
+    def pick(self, outputs):
+        """This window of an array of all outputs."""
+        return outputs[np.ix_(self.rows, self.cols)]
+
+    def accumulate(self, a, w, *, wide=False):
+        """Accumulators of other decoded operands, in the design's register; or, `wide`, in one that loses nothing."""
+        if self.spec.accumulator_overflow == "saturate" and not self.spec.accumulator_is_exact:
+            return saturated(a, w, self.spec.lanes, self.spec.accumulator_width)
+        exact = matmul(a, w)
+        return exact if wide else wrapped(exact, self.spec.accumulator_width)
+
+    def codes(self, accumulators=None, *, spec=None, **parameters):
+        """Output codes with other accumulators, rules or parameters than the design's."""
+        accumulators = self.accumulators if accumulators is None else accumulators
+        return requantized(accumulators, spec or self.spec, {**self.parameters, **parameters})
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One fault: the step it is in, a sentence that names it, and `y`, the codes of a window if that were so.
+
+    `severity` orders faults of one kind: 1 is the one hardest to see.
+    """
+
+    step: str
+    cause: str
+    y: Callable[[Window], np.ndarray]
+    severity: int = 1
+
+
+def wrapped(accumulators, width):
+    """Two's complement integers of `width` bits with the same low bits."""
+    half = 1 << width - 1
+    if width >= 63 and accumulators.dtype != object:
+        accumulators = accumulators.astype(object)
+    return ((accumulators + half) & (2 * half - 1)) - half
+
+
+def saturated(a, w, lanes, width, start=0):
+    """Accumulators of `width` bits that saturate after each beat of `lanes` products, from the value `start`."""
+    lo, hi = -(1 << width - 1), (1 << width - 1) - 1
+    beat = int(abs(a).max()) * int(abs(w).max()) * lanes
+    exact = hi + beat < _FLOAT64_EXACT
+    total = np.zeros((len(a), w.shape[1]), float if exact else object) + start
+    a, w = (x.astype(total.dtype) for x in (np.asfortranarray(a), w))
+    for k in range(0, len(w), lanes):
+        total += a[:, k : k + lanes] @ w[k : k + lanes]
+        np.clip(total, lo, hi, out=total)
+    return total.astype(np.int64 if exact else object)
+
+
+def requantized(accumulators, spec, parameters):
+    """golden.requantize on arrays whose values may leave the ranges of the spec: int64 where these values allow it."""
+    tops = {name: int(np.abs(value).max()) for name, value in parameters.items()}
+    top = (int(abs(accumulators).max()) + tops.get("bias", 0)) * max(tops.get("multiplier", 1), 1)
+    bound = 4 * top + tops.get("y_zero_point", 0) + (2 << spec.y.width)
+    dtype = exact_dtype(-bound, bound) if tops.get("shift", 0) <= MAX_SHIFT else object
+    wide = {name: np.asarray(value).astype(dtype) for name, value in parameters.items()}
+    return np.asarray(requantize(accumulators.astype(dtype), spec, **wide)).astype(np.int64)
