@@ -47,7 +47,9 @@ def _output(machine):
     if spec.overflow == "wrap":
         yield _respec("clip", "outputs saturate where the design says wrap", overflow="saturate")
         return
-    yield Hypothesis("clip", "outputs wrap where the design says saturate", _wrapping)
+    lo, hi = _values(spec)
+    if lo < spec.y.code_range[0] or hi > spec.y.code_range[1]:
+        yield Hypothesis("clip", "outputs wrap where the design says saturate", _wrapping)
     if spec.clip is not None:
         yield _respec("clip", f"the clip to {list(spec.clip)} is missing", clip=None)
     for end, side in enumerate(("lower", "upper")):
@@ -57,10 +59,21 @@ def _output(machine):
                 yield Hypothesis("clip", cause, lambda window, bounds=bounds: _clipped_to(window, bounds))
 
 
+def _values(spec):
+    """Interval of what the clip gets."""
+    lo, hi = spec.scaled_range
+    if spec.activation == "relu":
+        lo, hi = max(lo, 0), max(hi, 0)
+    zero_points = spec.y.code_range if spec.y_zero_point else (0, 0)
+    return lo + zero_points[0], hi + zero_points[1]
+
+
 def _moved(spec, end, offset):
-    bounds = list(spec.y_range)
+    """The clip bounds, one of them moved; None where no value could tell."""
+    bounds, (lo, hi) = list(spec.y_range), _values(spec)
+    tells = lo < max(bounds[0], bounds[0] + offset) if end == 0 else hi > min(bounds[1], bounds[1] + offset)
     bounds[end] += offset
-    return tuple(bounds) if bounds[0] <= bounds[1] and spec.y.width < 62 else None
+    return tuple(bounds) if tells and bounds[0] <= bounds[1] and spec.y.width < 62 else None
 
 
 def _clipped_to(window, bounds):

@@ -123,7 +123,7 @@ def _products(machine):
         short = Integer(width - 1, signed=lo < 0)
         cause = f"products lose their top bit: {short} where they need {width} bits"
         yield Hypothesis("product", cause, lambda window: _with_products(window, short.wrap))
-        if lo < 0:
+        if lo < 0 and spec.accumulator_width > width:
             plain = Integer(width, signed=False)
             cause = "products lose their sign"
             yield Hypothesis("product", cause, lambda window: _with_products(window, plain.wrap))

@@ -46,7 +46,7 @@ def _chained(window):
     machine, spec = window.machine, window.spec
     tiles_m = machine.tiling.grid[0]
     sums = np.zeros((machine.tiling.tiles, spec.rows, spec.cols), object)
-    state = 0
+    state = np.zeros(1, object)
     for tile in range(len(sums)):
         down, across = tile % tiles_m * spec.rows, tile // tiles_m * spec.cols
         a, w = machine.a[down : down + spec.rows], machine.w[:, across : across + spec.cols]
@@ -73,10 +73,11 @@ def _sources(machine):
     if cut.grid[1] > 1:
         sources |= {
             "tiles take the {} of the previous tile": (np.maximum(tile - 1, 0), column),
-            "the second tile takes the {} of the first": (np.where(tile == 1, 0, tile), column),
             "all tiles take the {} of the first": (np.zeros_like(tile), column),
             "tiles take the {} of the next tile": (np.minimum(tile + 1, cut.tiles - 1), column),
         }
+    if cut.grid[0] == 1 and cut.grid[1] > 2:
+        sources["the second tile takes the {} of the first"] = np.where(tile == 1, 0, tile), column
     if cols > 1 and cut.n > 1:
         sources |= {
             "columns take the {} of their right neighbour": (tile, np.roll(column, -1)),

@@ -15,6 +15,7 @@ from golden.tensors import Operands
 from .streams import tiling
 
 _FLOAT64_EXACT = 1 << 53
+_ZERO = np.zeros(1, np.int64)
 
 
 class Machine:
@@ -172,7 +173,7 @@ def wrapped(accumulators, width):
     return ((accumulators + half) & (2 * half - 1)) - half
 
 
-def saturated(a, w, lanes, width, start=0):
+def saturated(a, w, lanes, width, start=_ZERO):
     """Accumulators of `width` bits that saturate after each beat of `lanes` products, from the value `start`."""
     lo, hi = -(1 << width - 1), (1 << width - 1) - 1
     beat = int(abs(a).max()) * int(abs(w).max()) * lanes
