@@ -31,7 +31,7 @@ def random_arrays(spec, *, m, k, n, seed):
     """
     best, fewest = None, None
     for attempt in range(ATTEMPTS):
-        arrays = _draw(spec, m, k, n, np.random.default_rng([seed, attempt]))
+        arrays = _draw(spec, m, k, n, np.random.default_rng([seed, attempt]), ends=attempt % 2 == 1)
         machine = Machine(spec, operands(spec, arrays))
         unseen = len(_unseen(machine, [_part(machine)]))
         if fewest is None or unseen < fewest:
@@ -69,9 +69,10 @@ def _part(machine):
     return machine.window(some(cut.m, spec.rows), some(cut.n, spec.cols))
 
 
-def _draw(spec, m, k, n, rng):
+def _draw(spec, m, k, n, rng, *, ends):
+    """One draw; `ends` puts the zero points of A and W near an end of their range, where differences are widest."""
     zero_points = {
-        f"{name}_zero_point": _zero_point(rng, fmt)
+        f"{name}_zero_point": _zero_point(rng, fmt, ends)
         for name, fmt in (("a", spec.activations), ("w", spec.weights))
         if getattr(spec, f"{name}_zero_point")
     }
@@ -86,12 +87,14 @@ def _draw(spec, m, k, n, rng):
     return arrays | _parameters(rng, spec, arrays)
 
 
-def _zero_point(rng, fmt):
-    """Not zero where the format allows; an end of the range one time in three, where differences are widest."""
+def _zero_point(rng, fmt, at_end):
+    """Not zero where the format allows."""
     lo, hi = fmt.code_range
-    if rng.random() < 1 / 3:
-        return int(hi if lo == 0 else rng.choice([lo, hi or lo]))
-    return int(rng.integers(lo, hi, endpoint=True)) or int(hi or lo)
+    other = hi or lo
+    if at_end:
+        lo = hi - (hi - lo) // 32 if lo == 0 or rng.random() < 1 / 2 else lo
+        hi = hi if lo > 0 else lo + (hi - lo) // 32
+    return int(rng.integers(lo, hi, endpoint=True)) or other
 
 
 def _shuffled(rng, kinds, count):
