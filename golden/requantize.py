@@ -1,4 +1,7 @@
-"""From accumulators to output codes: bias, scale, round, activation, zero point, clip (docs/arithmetic.md, section 5)."""
+"""From accumulators to output codes: bias, scale, round, activation, zero point, clip.
+
+docs/arithmetic.md, section 5.
+"""
 
 import numpy as np
 

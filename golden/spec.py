@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, fields, replace
 
 from .formats import Bipolar, Format, Integer
+from .keywords import VERILOG_KEYWORDS
 from .ops import int_bits
 from .rounding import OVERFLOWS, ROUNDINGS
 
@@ -36,7 +37,7 @@ class Spec:
     accumulator : accumulator width in bits (two's complement); None derives the exact width.
     accumulator_overflow : "wrap" or "saturate"; needed where the accumulator is narrower than exact. A saturating
         accumulator clips after each beat, that is after each `lanes` products in order of k, whose sum is exact.
-    accumulator_range : (lo, hi) that every partial sum is promised to stay in, from the real weights; None: from formats.
+    accumulator_range : (lo, hi) that every partial sum is promised to stay in, from the real weights, or None.
     bias : format of the bias added to the accumulator, or None.
     requantize : "none" (no scaling), "shift" (divide by 2**shift), "multiplier" (times multiplier / 2**shift).
     multiplier_bits : width of the unsigned multiplier, 8 to 32.
@@ -97,6 +98,8 @@ class Spec:
             raise ValueError(
                 f"name must be a letter, then at most 63 letters, digits or underscores, not {self.name!r}"
             )
+        if self.name in VERILOG_KEYWORDS or self.name == "bench":
+            raise ValueError(f"name must not be a Verilog keyword or 'bench', not {self.name!r}")
         for field, limit in LIMITS.items():
             value = getattr(self, field)
             if value <= 0:

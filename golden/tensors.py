@@ -63,7 +63,7 @@ def _required(arrays, name):
 
 
 def _parameters(spec, arrays, n):
-    defaults = {"bias": 0, "shift": spec.grid_shift, "y_zero_point": 0}
+    defaults = {"bias": 0, "y_zero_point": 0} | ({"shift": spec.grid_shift} if spec.grid_shift <= MAX_SHIFT else {})
     result = {}
     for name, fmt in spec.parameter_formats.items():
         value = np.asarray(_required({**defaults, **arrays}, name))
@@ -103,7 +103,8 @@ def _check_promise(spec, given):
     lo, hi = accumulator_range(spec.weights.decode(given.w) - given.w_zero_point, spec)
     if lo < spec.accumulator_range[0] or hi > spec.accumulator_range[1]:
         raise ValueError(
-            f"w can sum to {lo}..{hi}, outside the accumulator_range {list(spec.accumulator_range)} this design was built for"
+            f"w can sum to {lo}..{hi}, outside the accumulator_range {list(spec.accumulator_range)} "
+            "this design was built for"
         )
 
 

@@ -1,153 +1,26 @@
 """The output-stationary systolic array: entry, columns of processing elements, drain, requantizers."""
 
-from amaranth.hdl import Cat, EnableInserter, Module, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.spec import Spec
 
 from . import timing
-from .column import Column
-from .decode import decoded
-from .layout import a_beat, has_pad_mark, p_beat, w_beat, y_beat
+from .column import Columns
+from .entry import Entry
+from .layout import a_beat, p_beat, w_beat, y_beat
 from .mac import FLAGS, a_bundle_width, w_bundle_width
 from .multiply import dot_product
 from .parameters import ParameterBank
 from .requantize import Requantizer, parameter_layout, requantizer_latency
+from .schedule import Schedule
 from .share import shared
 from .skew import Skew
-from .stream import Skid
+from .stream import Skid, packet
 from .words import unused
 
-
-def packet(width):
-    """Stream payload: the bits of one beat, and whether it ends a tile or a parameter set."""
-    return data.StructLayout({"data": width, "last": 1})
-
-
-class Entry(wiring.Component):
-    """Joins a beat of A and a beat of W, decodes them, and tells the first and the last beat of a tile.
-
-    Waits with a tile's last beat until `rows` cycles after the previous one, so that drained accumulators never meet.
-    A tile ends where either stream says `last`; they must agree. Latency 1.
-    """
-
-    has_reset = True
-
-    def __init__(self, spec: Spec):
-        self.spec = spec
-        self.module_name = f"{spec.name}_entry"
-        super().__init__(
-            {
-                "enable": In(1),
-                "a": In(stream.Signature(packet(a_beat(spec).width))),
-                "w": In(stream.Signature(packet(w_beat(spec).width))),
-                "a_out": Out(spec.rows * a_bundle_width(spec)),
-                "w_out": Out(spec.cols * w_bundle_width(spec)),
-                "flags": Out(FLAGS),
-            }
-        )
-
-    def elaborate(self, platform):
-        m = Module()
-        rows = self.spec.rows
-        accepted, last, held = Signal(), Signal(), Signal()
-        m.d.comb += last.eq(self.a.p.last | self.w.p.last)
-        gap = Signal(range(rows))
-        if rows > 1:
-            m.d.comb += held.eq(last & (gap != 0))
-            with m.If(accepted & last):
-                m.d.sync += gap.eq(rows - 1)
-            with m.Elif(gap != 0):
-                m.d.sync += gap.eq(gap - 1)
-        m.d.comb += [
-            accepted.eq(self.a.valid & self.w.valid & self.enable & ~held),
-            self.a.ready.eq(accepted),
-            self.w.ready.eq(accepted),
-        ]
-        first = Signal(init=1)
-        with m.If(accepted):
-            m.d.sync += first.eq(last)
-        flags = Signal(FLAGS)
-        m.d.sync += [flags.valid.eq(accepted), flags.first.eq(first), flags.last.eq(accepted & last)]
-        a_held = Signal(self.a_out.shape(), reset_less=True)
-        w_held = Signal(self.w_out.shape(), reset_less=True)
-        m.d.sync += [a_held.eq(self._activations(m)), w_held.eq(self._weights(m))]
-        m.d.comb += [self.flags.eq(flags), self.a_out.eq(a_held), self.w_out.eq(w_held)]
-        return EnableInserter(self.enable)(m)
-
-    def _activations(self, m):
-        spec, bits = self.spec, self.a.p.data
-        codes = bits[: spec.rows * spec.lanes * spec.activations.width]
-        zero_point = bits[-spec.activations.width :] if spec.a_zero_point else None
-        operands = decoded(m, codes, spec.activations, spec.a_range, zero_point, "a")
-        if not has_pad_mark(spec):
-            return operands
-        return Cat(Cat(operands.word_select(row, spec.lanes), bits[len(codes)]) for row in range(spec.rows))
-
-    def _weights(self, m):
-        spec, bits = self.spec, self.w.p.data
-        codes = bits[: spec.cols * spec.lanes * spec.weights.width]
-        zero_point = bits[-spec.weights.width :] if spec.w_zero_point else None
-        return decoded(m, codes, spec.weights, spec.w_range, zero_point, "w")
-
-
-class Schedule(wiring.Component):
-    """When things happen behind the entry, all from one delay line of its flags.
-
-    `column_flags` reach the top of column c `element_latency + c` cycles after the operands left the entry. `starts[c]`
-    lets column c drain. `take` puts the next parameter set in use, one cycle before the aligned accumulators of the
-    tile's last row appear; `valid` and `last` go with the requantized outputs.
-    """
-
-    has_reset = True
-
-    def __init__(self, spec: Spec, *, element_latency, requantizer_latency):
-        self.spec = spec
-        self.element_latency = element_latency
-        self.requantizer_latency = requantizer_latency
-        self.module_name = f"{spec.name}_schedule"
-        super().__init__(
-            {
-                "enable": In(1),
-                "flags": In(FLAGS),
-                "column_flags": Out(FLAGS.size * spec.cols),
-                "starts": Out(spec.cols),
-                "take": Out(1),
-                "valid": Out(1),
-                "last": Out(1),
-            }
-        )
-
-    def elaborate(self, platform):
-        m = Module()
-        rows, cols, bits = self.spec.rows, self.spec.cols, FLAGS.size
-        flags = self._line(m, self.flags.as_value(), self.element_latency + cols - 1, "flags_line")
-        ends = self._line(m, self.flags.last, self.element_latency + rows + cols, "last_line")
-        m.d.comb += [
-            self.column_flags.eq(flags[self.element_latency * bits :]),
-            self.starts.eq(ends[-cols:]),
-            self.take.eq(ends[-2]),
-        ]
-        remaining = Signal(range(rows)) if rows > 1 else None
-        begins = self.starts[-1]
-        valid, last = begins, begins
-        if remaining is not None:
-            valid, last = begins | (remaining != 0), remaining == 1
-            with m.If(begins):
-                m.d.sync += remaining.eq(rows - 1)
-            with m.Elif(remaining != 0):
-                m.d.sync += remaining.eq(remaining - 1)
-        m.d.comb += self.valid.eq(self._line(m, valid, self.requantizer_latency, "valid_line")[-1])
-        m.d.comb += self.last.eq(self._line(m, last, self.requantizer_latency, "out_last_line")[-1])
-        return EnableInserter(self.enable)(m)
-
-    @staticmethod
-    def _line(m, value, cycles, name):
-        """The value now, one cycle ago, ... `cycles` cycles ago, side by side. Reset to zero."""
-        line = Signal(cycles * len(value), name=name)
-        m.d.sync += line.eq(Cat(value, line))
-        return Cat(value, line)
+GROUP = 16  # columns in one module, so that the description grows with rows + cols
 
 
 class Array(wiring.Component):
@@ -223,33 +96,39 @@ class Array(wiring.Component):
         m.d.comb += bank.take.eq(take)
         return bank.o, bank.loaded
 
-    def _skewed(self, m, platform, name, enable, delays, width, value):
-        skew = Skew(f"{self.spec.name}_{name}", delays, width)
+    def _skewed(self, m, platform, name, enable, channels, width, value):
+        if channels == 1:
+            return value
+        skew = Skew(self.spec.name, channels, width)
         m.submodules[name] = shared(platform, skew)
         m.d.comb += [skew.enable.eq(enable), skew.i.eq(value)]
         return skew.o
 
     def _grid(self, m, platform, enable, entry, schedule):
-        """The columns, activations skewed by row, weights by column; returns the aligned accumulators of one row."""
+        """The columns, activations skewed by row, weights by column.
+
+        Returns the accumulators of one row, aligned, the last column's first: that is the order in which they are late.
+        """
         spec = self.spec
         acc = spec.accumulator_width
-        a = self._skewed(m, platform, "a_skew", enable, range(spec.rows), a_bundle_width(spec), entry.a_out)
-        w = self._skewed(m, platform, "w_skew", enable, range(spec.cols), w_bundle_width(spec), entry.w_out)
-        drained = Signal(spec.cols * acc)
-        for index in range(spec.cols):
-            column = Column(spec)
-            m.submodules[f"column_{index}"] = shared(platform, column)
+        a = self._skewed(m, platform, "a_skew", enable, spec.rows, a_bundle_width(spec), entry.a_out)
+        w = self._skewed(m, platform, "w_skew", enable, spec.cols, w_bundle_width(spec), entry.w_out)
+        drains = []
+        for first in range(0, spec.cols, GROUP):
+            count = min(GROUP, spec.cols - first)
+            columns = Columns(spec, count)
+            m.submodules[f"columns_{first}"] = shared(platform, columns)
             m.d.comb += [
-                column.enable.eq(enable),
-                column.a_in.eq(a),
-                column.w_in.eq(w.word_select(index, w_bundle_width(spec))),
-                column.flags_in.eq(schedule.column_flags.word_select(index, FLAGS.size)),
-                column.start.eq(schedule.starts[index]),
-                drained.word_select(index, acc).eq(column.drain),
+                columns.enable.eq(enable),
+                columns.a_in.eq(a),
+                columns.w_in.eq(_words(w, first, count, w_bundle_width(spec))),
+                columns.flags_in.eq(_words(schedule.column_flags, first, count, FLAGS.size)),
+                columns.starts.eq(_words(schedule.starts, first, count, 1)),
             ]
-            a = column.a_out
+            a = columns.a_out
+            drains += [columns.drains.word_select(index, acc) for index in range(count)]
         m.d.comb += unused(a, "a")
-        return self._skewed(m, platform, "drain_skew", enable, reversed(range(spec.cols)), acc, drained)
+        return self._skewed(m, platform, "drain_skew", enable, spec.cols, acc, Cat(reversed(drains)))
 
     def _requantizers(self, m, platform, enable, accumulators, parameters):
         spec = self.spec
@@ -258,7 +137,7 @@ class Array(wiring.Component):
         for index in range(spec.cols):
             requantizer = Requantizer(spec)
             m.submodules[f"requantize_{index}"] = shared(platform, requantizer)
-            acc = accumulators.word_select(index, spec.accumulator_width)
+            acc = accumulators.word_select(spec.cols - 1 - index, spec.accumulator_width)
             m.d.comb += [
                 requantizer.enable.eq(enable),
                 requantizer.acc.eq(acc),
@@ -267,3 +146,7 @@ class Array(wiring.Component):
             if parameters is not None:
                 m.d.comb += requantizer.parameters.eq(parameters.word_select(index, width))
         return codes
+
+
+def _words(bundle, first, count, width):
+    return bundle[first * width : (first + count) * width]

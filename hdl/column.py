@@ -1,4 +1,4 @@
-"""One column of the array."""
+"""Columns of the array, and groups of them."""
 
 from amaranth.hdl import Module, signed
 from amaranth.lib import wiring
@@ -53,4 +53,47 @@ class Column(wiring.Component):
             ]
             w, flags, drain = element.w_out, element.flags_out, element.drain_out
         m.d.comb += [self.drain.eq(drain), unused(w, "w"), unused(flags, "flags")]
+        return m
+
+
+class Columns(wiring.Component):
+    """`count` columns beside each other: each passes activations on to the next and drains on its own.
+
+    Ports hold one word per column: `w_in`, `flags_in`, `starts`, `drains`.
+    """
+
+    has_reset = True
+
+    def __init__(self, spec: Spec, count):
+        self.spec = spec
+        self.count = count
+        self.module_name = f"{spec.name}_columns_{count}"
+        super().__init__(
+            {
+                "enable": In(1),
+                "a_in": In(spec.rows * a_bundle_width(spec)),
+                "w_in": In(count * w_bundle_width(spec)),
+                "flags_in": In(count * FLAGS.size),
+                "starts": In(count),
+                "a_out": Out(spec.rows * a_bundle_width(spec)),
+                "drains": Out(count * spec.accumulator_width),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        spec, a = self.spec, self.a_in
+        for index in range(self.count):
+            column = Column(spec)
+            m.submodules[f"column_{index}"] = shared(platform, column)
+            m.d.comb += [
+                column.enable.eq(self.enable),
+                column.a_in.eq(a),
+                column.w_in.eq(self.w_in.word_select(index, w_bundle_width(spec))),
+                column.flags_in.eq(self.flags_in.word_select(index, FLAGS.size)),
+                column.start.eq(self.starts[index]),
+                self.drains.word_select(index, spec.accumulator_width).eq(column.drain),
+            ]
+            a = column.a_out
+        m.d.comb += self.a_out.eq(a)
         return m

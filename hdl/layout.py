@@ -74,7 +74,7 @@ def w_beat(spec: Spec):
 
 
 def p_columns(spec: Spec):
-    """Columns whose parameters share one beat: as many as let a set load within `rows` cycles, a tile's shortest time."""
+    """Columns whose parameters share one beat: as many as let a set load within `rows` cycles, a tile's shortest."""
     return -(-spec.cols // spec.rows)
 
 

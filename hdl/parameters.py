@@ -1,12 +1,13 @@
 """Per-column parameters, double-buffered."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.spec import Spec
 
 from .layout import p_beat, p_beats, p_columns
+from .stream import packet
 
 
 class ParameterBank(wiring.Component):
@@ -23,10 +24,9 @@ class ParameterBank(wiring.Component):
         self.spec = spec
         self.module_name = f"{spec.name}_parameters"
         self._width = p_beat(spec).width // p_columns(spec)
-        payload = data.StructLayout({"data": p_beat(spec).width, "last": 1})
         super().__init__(
             {
-                "i": In(stream.Signature(payload)),
+                "i": In(stream.Signature(packet(p_beat(spec).width))),
                 "take": In(1),
                 "loaded": Out(1),
                 "o": Out(spec.cols * self._width),

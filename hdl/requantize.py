@@ -110,11 +110,11 @@ class Requantizer(wiring.Component):
         for step in range(BITS_PER_SHIFT_STAGE):
             amount = 1 << SHIFT_BITS - 1 - stage * BITS_PER_SHIFT_STAGE - step
             by = shift[-1 - step]
-            moved = Signal(signed(len(value)), name=f"moved_{stage}_{step}")
+            moved = Signal(len(value) - 1, name=f"moved_{stage}_{step}")
             lost = Signal(name=f"lost_{stage}_{step}")
-            m.d.comb += moved.eq(Mux(by, value >> amount, value))
+            m.d.comb += moved.eq(Mux(by, value[min(amount, len(value) - 1) :].as_signed(), value))
             m.d.comb += lost.eq(sticky | (by & value[: min(amount, len(value))].any()))
-            value, sticky = moved, lost
+            value, sticky = Cat(moved, value[-1]).as_signed(), lost
         self._age += 1
         remaining = shift[: len(shift) - BITS_PER_SHIFT_STAGE]
         return (
@@ -156,5 +156,6 @@ class Requantizer(wiring.Component):
         if spec.overflow == "wrap":
             return Word(Value.cast(word.value)[: spec.y.width], 0, (1 << spec.y.width) - 1)
         lo, hi = spec.y_range
-        clipped = Mux(word.value < lo, lo, Mux(word.value > hi, hi, word.value))
+        clipped = word.value if word.hi <= hi else Mux(word.value > hi, hi, word.value)
+        clipped = clipped if word.lo >= lo else Mux(word.value < lo, lo, clipped)
         return Word(clipped, lo, hi)

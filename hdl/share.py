@@ -20,7 +20,7 @@ class Netlist:
 
     def add(self, component, *, name, domain=None):
         """Elaborates a component, and all that it shares, into modules; a given domain brings its own clock port."""
-        ports = [Value.cast(port) for _, _, port in component.signature.flatten(component)]
+        ports = [port for _, _, port in _ports(component)]
         self.modules[name] = ""
         fragment = Fragment.get(component, self)
         if domain is not None:
@@ -38,6 +38,12 @@ def shared(platform, component: wiring.Component) -> Elaboratable:
         platform.add(component, name=name, domain=ClockDomain("sync", reset_less=not component.has_reset))
     component._MustUse__silence = True
     ports = {"i_clk": ClockSignal()} | ({"i_rst": ResetSignal()} if component.has_reset else {})
-    for path, member, port in component.signature.flatten(component):
-        ports[f"{'o' if member.flow == Out else 'i'}_{'__'.join(map(str, path))}"] = Value.cast(port)
+    for path, member, port in _ports(component):
+        ports[f"{'o' if member.flow == Out else 'i'}_{'__'.join(map(str, path))}"] = port
     return Instance(name, **ports)
+
+
+def _ports(component):
+    """Path, member and value of each port that has any bits."""
+    flat = ((path, member, Value.cast(port)) for path, member, port in component.signature.flatten(component))
+    return [port for port in flat if len(port[2])]

@@ -1,8 +1,13 @@
 """Stream pieces that know nothing of what they carry."""
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
+
+def packet(width):
+    """Stream payload: the bits of one beat, and whether it ends a tile or a parameter set."""
+    return data.StructLayout({"data": width, "last": 1})
 
 
 class Skid(wiring.Component):

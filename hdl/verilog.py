@@ -1,5 +1,6 @@
 """From components to Verilog: RTLIL by Amaranth, Verilog by Yosys in a child process."""
 
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -59,13 +60,16 @@ def from_rtlil(modules, spec_file) -> str:
             "proc -noopt",
             "opt_clean -purge",
             "setattr -unset init w:*",
-            "opt_dff -simple-dffe -keepdc",
+            "select -set with_reset w:rst w:aresetn %u %m",
+            "opt_dff -simple-dffe -keepdc @with_reset",
+            "opt_dff -nosdff -simple-dffe -keepdc",
             "opt_clean -purge",
-            "wreduce",
-            "opt_clean -purge",
-            "widen_operands",
+            *["wreduce", "opt_clean -purge"] * 3,
+            "fit_operands",
+            "name_unread",
             f"attrmap {remove}",
             f"attrmap -modattr {remove}",
+            "rename -unescape",
             f"write_verilog {verilog}",
         )
         return _with_locations(spec_file, verilog.read_text())
@@ -73,6 +77,8 @@ def from_rtlil(modules, spec_file) -> str:
 
 def _with_locations(name, verilog):
     """Verilog whose messages in other tools name the module, as NAME.v/MODULE:line, the line counted in the module."""
+    tools = " and ".join(f"{tool} {importlib.metadata.version(tool)}" for tool in ("amaranth", "pyosys"))
+    verilog = re.sub(r"\A/\*.*?\*/", f"/* {name}: made by bittrue with {tools} */", verilog)
     return re.sub(r"^module (\w+)", lambda match: f'`line 1 "{name}.v/{match[1]}.v" 0\n{match[0]}', verilog, flags=re.M)
 
 

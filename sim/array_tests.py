@@ -7,8 +7,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
-RESET_CYCLES = 4
-PERIOD_NS = 2
+from sim.bench import PERIOD_NS, RESET_CYCLES
 
 
 @cocotb.test()

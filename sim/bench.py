@@ -9,6 +9,8 @@ from golden.spec import Spec
 from hdl.layout import a_beat, p_beat, w_beat, y_beat
 
 IDLE_CYCLES = 64
+PERIOD_NS = 2
+RESET_CYCLES = 4
 STALL_UNIT = 1 << 16
 
 

@@ -12,18 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import get_runner
+from cocotb_tools.runner import Runner, Verilator, get_runner
 
+WAVES = "waves.fst"
 SIMULATORS = ("verilator", "icarus")
 _BUILD_ARGS = {
     "verilator": ["-O3", "--x-assign", "unique", "--x-initial", "unique", "--no-timing", "-Wno-fatal", "-Wno-lint"],
     "icarus": ["-g2012"],
 }
 _MAKE_VARIABLES = [
-    "CFG_CXXFLAGS_PCH_I=-include",  # the wheel was configured without a compiler and does not know this flag
-    "OPT_FAST=-O2",
-    "OPT_GLOBAL=-O1",  # the simulator's own library: most of the build time, little of the run time
+    "VM_PARALLEL_BUILDS=0",  # one C++ file: no precompiled headers, which cost more than they save here
+    "OPT_FAST=-O1",
+    "OPT_GLOBAL=-O1",
 ]
+_PUBLIC = ["--public-depth", "1"]  # cocotb's default makes every signal public: four times the C++ to compile
+_KEPT = (".v", ".vvp", ".log", ".f", "")
 _NEEDS = {"verilator": ("make", "g++", "perl"), "icarus": ("iverilog", "vvp")}
 _HINTS = {
     "verilator": "install it with your system's packages",
@@ -68,19 +71,41 @@ def build(simulator, sources: dict[str, str], top: str, *, waves=False, cache: P
     Raises SimulationError with the last lines of the log.
     """
     require(simulator)
+    if waves:
+        _check_waves(simulator)
     arguments = _BUILD_ARGS[simulator] + (["--trace-fst"] if waves and simulator == "verilator" else [])
     cache = cache or default_cache()
-    target = cache / f"{simulator}-{_digest(simulator, arguments, sources, top, waves)}"
+    texts = [text for item in sorted(sources.items()) for text in item]
+    target = cache / f"{simulator}-{_digest(simulator, *arguments, top, str(waves), *texts)}"
     if not target.exists():
         _compile(simulator, arguments, sources, top, waves, target)
     return Build(simulator, target, top, waves)
 
 
-def _digest(simulator, arguments, sources, top, waves):
+class _Verilator(Verilator):
+    """cocotb's runner, but only the top's own signals are public."""
+
+    def _build_command(self):
+        verilate, *others = super()._build_command()
+        at = verilate.index("--public-flat-rw")
+        return [[*verilate[:at], *_PUBLIC, *verilate[at + 1 :]], *others]
+
+
+def _runner(simulator) -> Runner:
+    return _Verilator() if simulator == "verilator" else get_runner(simulator)
+
+
+def _digest(*parts):
     versions = [importlib.metadata.version(package) for package in ("cocotb", "verilator")]
-    texts = [text for item in sorted(sources.items()) for text in item]
-    parts = [simulator, *versions, *arguments, *_MAKE_VARIABLES, top, str(waves), *texts]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+    return hashlib.sha256("\0".join([*versions, *_MAKE_VARIABLES, *_PUBLIC, *parts]).encode()).hexdigest()[:24]
+
+
+def _check_waves(simulator):
+    if simulator == "verilator":
+        probe = ["g++", "-fsyntax-only", "-x", "c++", "-include", "lz4.h", "-include", "zlib.h", os.devnull]
+        if subprocess.run(probe, capture_output=True).returncode:
+            hint = "Debian: apt-get install liblz4-dev zlib1g-dev; or use --simulator icarus"
+            raise SimulationError(f"waves from verilator need the headers lz4.h and zlib.h: {hint}")
 
 
 def _compile(simulator, arguments, sources, top, waves, target):
@@ -90,10 +115,12 @@ def _compile(simulator, arguments, sources, top, waves, target):
     try:
         for name, text in sources.items():
             (folder / name).write_text(text)
+        runtime = target.parent / f"runtime-{_digest(simulator, *arguments, str(waves))}"
+        _copy_objects(runtime, folder)
         log = folder / "build.log"
         with _environment(simulator):
             try:
-                get_runner(simulator).build(
+                _runner(simulator).build(
                     sources=[folder / name for name in sources],
                     hdl_toplevel=top,
                     build_dir=folder,
@@ -104,13 +131,39 @@ def _compile(simulator, arguments, sources, top, waves, target):
                 )
             except (RuntimeError, subprocess.CalledProcessError) as error:
                 raise SimulationError(f"{simulator} could not build {top}: {_tail(log)}") from error
-        try:
-            folder.rename(target)
-        except OSError:
-            if not target.exists():
-                raise
+        _keep_objects(folder, runtime)
+        for file in folder.iterdir():
+            if file.suffix not in _KEPT:
+                file.unlink()
+        _move(folder, target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy_objects(runtime, folder):
+    """Verilator's own library, compiled by an earlier build: most of the time that a build takes."""
+    if runtime.exists():
+        for compiled in runtime.iterdir():
+            shutil.copyfile(compiled, folder / compiled.name)
+
+
+def _keep_objects(folder, runtime):
+    compiled = list(folder.glob("verilated*.o"))
+    if compiled and not runtime.exists():
+        kept = Path(tempfile.mkdtemp(prefix="building-", dir=runtime.parent))
+        for file in compiled:
+            shutil.copyfile(file, kept / file.name)
+        _move(kept, runtime)
+        shutil.rmtree(kept, ignore_errors=True)
+
+
+def _move(folder, target):
+    """Renames a folder; another process may have been faster, with the same content."""
+    try:
+        folder.rename(target)
+    except OSError:
+        if not target.exists():
+            raise
 
 
 def run(built: Build, module: str, folder: Path, *, plusargs=(), environment=None, seed=1, testcase=None) -> Path:
@@ -122,14 +175,15 @@ def run(built: Build, module: str, folder: Path, *, plusargs=(), environment=Non
     log, results = folder / "simulation.log", (folder / "results.xml").resolve()
     with _environment(built.simulator):
         try:
-            get_runner(built.simulator).test(
+            _runner(built.simulator).test(
                 test_module=module,
                 hdl_toplevel=built.top,
                 hdl_toplevel_lang="verilog",
                 build_dir=built.folder,
                 test_dir=folder,
                 results_xml=str(results),
-                plusargs=list(plusargs),
+                plusargs=[*plusargs, *([f"+dumpfile_path={WAVES}"] if built.waves else [])],
+                test_args=["--trace-file", WAVES] if built.waves and built.simulator == "verilator" else [],
                 extra_env=environment or {},
                 seed=seed,
                 testcase=testcase,

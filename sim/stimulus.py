@@ -152,11 +152,16 @@ def _parameters(rng, spec, arrays):
         result["y_zero_point"] = _y_zero_points(rng, spec, n)
     targets = _targets(rng, spec, result.get("y_zero_point", np.zeros(n, int)))
     kinds = _shuffled(rng, _SCALES, n) if spec.requantize != "none" else ["exact"] * n
+    if n > 2:
+        kinds[int(np.argmax(np.abs(sums).max(axis=0)))] = "whole"
     if spec.bias is not None:
         result["bias"] = _biases(rng, spec.bias, sums, kinds, targets)
         sums = sums + result["bias"]
     if spec.requantize != "none":
         wanted = targets / _spread(sums)
+        if "whole" in kinds:
+            n = kinds.index("whole")
+            wanted[n] = _whole(spec, sums[:, n], int(result["y_zero_point"][n]) if spec.y_zero_point else 0)
         scales = [_scale(rng, spec, kind, factor) for kind, factor in zip(kinds, wanted, strict=True)]
         multiplier, result["shift"] = np.array(scales, np.int64).T
         if spec.requantize == "multiplier":
@@ -178,13 +183,20 @@ def _spread(sums):
     return np.maximum(np.percentile(np.abs(sums).astype(float), 75, axis=0), 1)
 
 
+def _whole(spec, sums, zero_point):
+    """The factor that just brings the largest sum into the output range."""
+    largest = max(sums, key=abs)
+    room = spec.y_range[1] - zero_point if largest > 0 else zero_point - spec.y_range[0]
+    return 0.9 * max(room, 1) / max(abs(int(largest)), 1)
+
+
 def _biases(rng, fmt, sums, kinds, targets):
     """Up to half of the larger sums; a few at the ends of the format; small where a small scale shows small sums."""
     lo, hi = fmt.code_range
-    small = np.array(kinds) == "small tie"
+    small, whole = (np.array(kinds) == kind for kind in ("small tie", "whole"))
     reach = np.where(small, 2 * targets, _spread(sums) / 2 + 4)
     biases = [int(rng.uniform(-size, size)) for size in reach]
-    at_end = (rng.random(len(kinds)) < 0.1) & ~small
+    at_end = (rng.random(len(kinds)) < 0.1) & ~small & ~whole
     biases = [int(rng.choice([lo, hi])) if end else bias for bias, end in zip(biases, at_end, strict=True)]
     return np.array([min(max(bias, lo), hi) for bias in biases], np.int64)
 
@@ -212,7 +224,7 @@ def _scale(rng, spec, kind, factor):
     """(multiplier, shift) near a factor; a power of two below one for the kinds with ties."""
     halvings = 1 + int(rng.integers(3)) if kind == "small tie" else max(1, round(-np.log2(factor)))
     if spec.requantize == "shift":
-        exact = max(0, round(-np.log2(factor)))
+        exact = max(0, round(-np.log2(factor)) if kind != "whole" else int(np.ceil(-np.log2(factor))))
         return 1, min(halvings if "tie" in kind else exact, MAX_SHIFT)
     top = 1 << spec.multiplier_bits - 1
     if "tie" in kind:
@@ -232,7 +244,7 @@ def _make_ties(rng, spec, sums, parameters):
         column = sorted(sums[:, n], key=abs)
         chosen = int(column[rng.integers(len(column) // 2 + 1)])
         if isinstance(spec.y, Bipolar):
-            move = -chosen
+            move = -chosen - int(rng.integers(2))
         elif halvings > 0:
             move = ((1 << halvings - 1) - chosen) % (1 << halvings) - (int(rng.integers(2)) << halvings)
         else:

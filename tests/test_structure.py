@@ -11,7 +11,7 @@ FORBIDDEN = {
     "golden": {"amaranth", "pyosys", "hdl", "sim", "bittrue", *COCOTB},
     "hdl": {"sim", "bittrue", *COCOTB},
     "sim": {"bittrue"},
-    "bittrue": {"tests", "examples", "benchmarks"},
+    "bittrue": {"tests", "benchmarks"},
 }
 
 

@@ -1,0 +1,108 @@
+"""From what a user writes (TOML, flags) to a Spec, and back to TOML."""
+
+import difflib
+import re
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import tomli_w
+
+from golden.formats import Bipolar, parse
+from golden.mac import accumulator_range
+from golden.spec import Spec
+
+from .errors import InputError, as_input_error
+from .npz import read_npz
+
+FORMATS = ("activations", "weights", "bias", "output")
+FIELDS = tuple(field.name for field in fields(Spec))
+MAX_TOML_BYTES = 1 << 20
+
+
+def read_toml(path: Path) -> dict:
+    """Fields of a design file, not checked yet. Raises InputError."""
+    with as_input_error(OSError, prefix=f"cannot read {path}"):
+        if path.stat().st_size > MAX_TOML_BYTES:
+            raise InputError(f"{path}: a design file has at most {MAX_TOML_BYTES} bytes")
+        text = path.read_bytes()
+    with as_input_error(tomllib.TOMLDecodeError, UnicodeDecodeError, prefix=str(path)):
+        given = tomllib.loads(text.decode())
+    for name in given:
+        if name not in FIELDS:
+            close = difflib.get_close_matches(name, FIELDS, n=1)
+            hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(FIELDS)}"
+            raise InputError(f"{path}: unknown field {name!r}{hint}")
+    return given
+
+
+def to_spec(given: dict) -> Spec:
+    """The Spec of some fields, as TOML has them (formats by name, pairs as lists).
+
+    With a scaling requantizer, a 32-bit bias and an output zero point are taken unless switched off (bias = "none").
+    Raises InputError.
+    """
+    given = dict(given)
+    for required in ("activations", "weights"):
+        if given.get(required) is None:
+            raise InputError(f"{required} must be given, for example --{required} int8")
+    bipolar_output = given.get("output") in ("bipolar", "binary")
+    if given.get("requantize", "none") != "none":
+        given.setdefault("bias", "int32")
+        given.setdefault("y_zero_point", not bipolar_output)
+    if given.get("bias") == "none":
+        given["bias"] = None
+    for name in FORMATS:
+        if isinstance(given.get(name), str):
+            with as_input_error(ValueError, prefix=name):
+                given[name] = parse(given[name])
+    for name in ("clip", "accumulator_range"):
+        if isinstance(given.get(name), list):
+            given[name] = tuple(given[name])
+    with as_input_error(ValueError, TypeError):
+        return Spec(**given)
+
+
+def with_real_weights(given: dict, path: Path) -> dict:
+    """The fields, with the accumulator range that the weights `w` in an npz can reach. Raises InputError."""
+    spec = to_spec({name: value for name, value in given.items() if name not in ("accumulator", "accumulator_range")})
+    arrays = read_npz(path)
+    if "w" not in arrays or arrays["w"].ndim != 2 or arrays["w"].dtype.kind not in "iu":
+        raise InputError(f"{path}: w must be there, a matrix of integer codes")
+    w, (lo, hi) = arrays["w"], spec.weights.code_range
+    if w.shape[0] > spec.depth:
+        raise InputError(f"{path}: w has K = {w.shape[0]}; this design's depth is {spec.depth}")
+    if w.size == 0 or w.min() < lo or w.max() > hi:
+        raise InputError(f"{path}: w holds codes outside {spec.weights} [{lo}, {hi}]")
+    reached = accumulator_range(spec.weights.decode(w.astype("int64")) - int(arrays.get("w_zero_point", 0)), spec)
+    return {**given, "accumulator_range": list(reached)}
+
+
+def to_toml(spec: Spec) -> str:
+    """The resolved spec as TOML; `to_spec` of it gives the same spec."""
+    table = {}
+    for name in FIELDS:
+        value = getattr(spec, name)
+        if name in FORMATS:
+            value = str(value) if value is not None else ("none" if name == "bias" else None)
+        if isinstance(value, tuple):
+            value = list(value)
+        if value is not None:
+            table[name] = value
+    return tomli_w.dumps(table)
+
+
+def parse_pair(text: str) -> list[int]:
+    """A pair of integers written LO,HI. Raises InputError."""
+    if not re.fullmatch(r"-?\d{1,20},-?\d{1,20}", text):
+        raise InputError(f"clip must be two integers LO,HI, not {text!r}")
+    return [int(part) for part in text.split(",")]
+
+
+def describe(spec: Spec) -> str:
+    """One line: what the array computes and how large it is."""
+    binary = " binary" if isinstance(spec.activations, Bipolar) and isinstance(spec.weights, Bipolar) else ""
+    return (
+        f"{spec.rows}x{spec.cols}x{spec.lanes}{binary} array, {spec.activations} x {spec.weights} -> {spec.y}, "
+        f"depth {spec.depth}, accumulator {spec.accumulator_width} bits"
+    )

@@ -1,0 +1,82 @@
+"""The design options that several commands share."""
+
+import functools
+import inspect
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from golden.formats import KNOWN
+from golden.rounding import OVERFLOWS, ROUNDINGS
+from golden.spec import ACTIVATIONS, REQUANTIZERS, Spec
+
+from .design import parse_pair, read_toml, to_spec, with_real_weights
+
+_FORMATS = f"{KNOWN}."
+
+
+def _option(name, kind, text, panel):
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, typer.Option(help=text, rich_help_panel=panel, show_default=False)],
+    )
+
+
+_ARRAY, _SCALE, _ZERO = "Array", "Requantizer", "Zero points, given at run time"
+_DESIGN = inspect.Parameter(
+    "design",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    default=None,
+    annotation=Annotated[
+        Path | None, typer.Argument(help="Design file (TOML); flags win over it.", show_default=False)
+    ],
+)
+_OPTIONS = [
+    _option("name", str, "Name of the Verilog top module (default: mac_array).", _ARRAY),
+    _option("activations", str, f"Format of A: {_FORMATS}", _ARRAY),
+    _option("weights", str, "Format of W.", _ARRAY),
+    _option("rows", int, "Rows of processing elements, outputs of M (default: 8).", _ARRAY),
+    _option("cols", int, "Columns of processing elements, outputs of N (default: 8).", _ARRAY),
+    _option("lanes", int, "Products per element and cycle (default: 1).", _ARRAY),
+    _option("depth", int, "Largest K of a tile (default: 512).", _ARRAY),
+    _option("accumulator", int, "Accumulator width in bits (default: exact, from formats and depth).", _ARRAY),
+    _option("accumulator_overflow", str, f"What a narrower accumulator does: {', '.join(OVERFLOWS)}.", _ARRAY),
+    _option("weights_from", Path, "Npz with the real weights w: derives the accumulator width from them.", _ARRAY),
+    _option("output", str, "Format of Y (default: exact, with --requantize none).", _SCALE),
+    _option("requantize", str, f"Scaling: {', '.join(REQUANTIZERS)} (default: none).", _SCALE),
+    _option("multiplier_bits", int, "Width of the unsigned multiplier, 8 to 32 (default: 31).", _SCALE),
+    _option("bias", str, "Format of the bias, or none (default: int32 with scaling, else none).", _SCALE),
+    _option("rounding", str, f"Rounding: {', '.join(ROUNDINGS)} (default: half_even).", _SCALE),
+    _option("overflow", str, f"Values beyond the output format: {', '.join(OVERFLOWS)} (default: saturate).", _SCALE),
+    _option("activation", str, f"Activation function: {', '.join(ACTIVATIONS)} (default: none).", _SCALE),
+    _option("clip", str, "Bounds LO,HI in output codes (ReLU6 and the like) (default: the output format's).", _SCALE),
+    _option("a_zero_point", bool, "Take a zero point of A.", _ZERO),
+    _option("w_zero_point", bool, "Take a zero point of W.", _ZERO),
+    _option("y_zero_point", bool, "Take zero points of Y, one per column (default: with scaling).", _ZERO),
+]
+_NAMES = [option.name for option in _OPTIONS]
+
+
+def takes_design(command):
+    """Gives a command the design argument and options in place of its first parameter, the Spec they make."""
+
+    @functools.wraps(command)
+    def wrapped(**given):
+        flags = {name: value for name in _NAMES if (value := given.pop(name)) is not None}
+        return command(_spec(given.pop("design"), flags), **given)
+
+    own = list(inspect.signature(command).parameters.values())[1:]
+    own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    wrapped.__signature__ = inspect.Signature([_DESIGN, *_OPTIONS, *own])
+    return wrapped
+
+
+def _spec(design: Path | None, flags: dict) -> Spec:
+    weights_from = flags.pop("weights_from", None)
+    if "clip" in flags:
+        flags["clip"] = parse_pair(flags["clip"])
+    given = (read_toml(design) if design else {}) | flags
+    return to_spec(with_real_weights(given, weights_from) if weights_from else given)

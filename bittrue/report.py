@@ -1,0 +1,188 @@
+"""What the commands print: rich renderables for people, plain data for scripts."""
+
+import numpy as np
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from hdl.timing import latency
+
+from .design import describe
+from .flows import Comparison
+
+
+def show(renderable):
+    """Prints to stdout; where that is no terminal, as wide as it needs to be."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=200)
+    console.print(renderable)
+
+
+def generated(folder):
+    spec = folder.spec
+    lines = [
+        describe(spec),
+        f"{folder.path / spec.name}.v: {folder.verilog.count(chr(10))} lines, sha256 {folder.sha256[:16]}",
+    ]
+    lines.append(f"latency {latency(spec)} cycles; beats, widths and cycles: {folder.path / 'manifest.json'}")
+    return Text("\n".join(lines))
+
+
+def generated_json(folder):
+    return {
+        "folder": str(folder.path),
+        "verilog": str(folder.path / f"{folder.spec.name}.v"),
+        "sha256": folder.sha256,
+        "accumulator_width": folder.spec.accumulator_width,
+        "latency": latency(folder.spec),
+    }
+
+
+def simulators_agree(results):
+    """Whether all simulators gave the same outputs."""
+    first, *others = (result.y for result in results.values())
+    return all(np.array_equal(first, other) for other in others)
+
+
+def simulated(folder, results):
+    lines = [
+        f"{name}: {result.y.size} outputs in {result.cycles} cycles -> {folder.run(name) / 'hardware.npz'}"
+        for name, result in results.items()
+    ]
+    if len(results) > 1:
+        lines.append(f"simulators {'agree' if simulators_agree(results) else 'DIFFER'} on every output")
+    return Text("\n".join(lines))
+
+
+def simulated_json(folder, results):
+    return {
+        "runs": {
+            name: {
+                "outputs": result.y.size,
+                "cycles": result.cycles,
+                "hardware": str(folder.run(name) / "hardware.npz"),
+            }
+            for name, result in results.items()
+        },
+        "simulators_agree": simulators_agree(results),
+    }
+
+
+def dumps_agree(results):
+    """Whether all compared dumps that came from the same inputs hold the same outputs."""
+    return all(np.array_equal(results[0].y, other.y) for other in results[1:] if other.y.shape == results[0].y.shape)
+
+
+def compared(folder, results):
+    table = Table("hardware", "outputs compared", "mismatches", "cycles", "closed form", "utilization", box=None)
+    for result in results:
+        table.add_row(
+            result.source,
+            str(result.diagnosis.compared),
+            str(result.diagnosis.count),
+            _or_dash(result.cycles),
+            _or_dash(result.expected_cycles),
+            "-" if result.utilization is None else f"{100 * result.utilization:.2f} %",
+        )
+    parts = [table]
+    if len(results) > 1:
+        parts.append(Text(f"the dumps {'are equal' if dumps_agree(results) else 'DIFFER from each other'}"))
+    parts += [Text(explain(result)) for result in results if not result.agrees]
+    return Group(*parts)
+
+
+def _or_dash(value):
+    return "-" if value is None else str(value)
+
+
+def explain(result: Comparison):
+    """The first difference and what it means, in lines."""
+    diagnosis, last = result.diagnosis, result.depth - 1
+    first = diagnosis.first
+    if first is None:
+        return "nothing was compared"
+    m, n = first.index
+    lines = [
+        f"first difference: y[{m}, {n}], tile {first.tile}, array row {first.row}, column {first.col}",
+        f"  operands   a[{m}, 0] = {first.a_first} .. a[{m}, {last}] = {first.a_last}; "
+        f"w[0, {n}] = {first.w_first} .. w[{last}, {n}] = {first.w_last}",
+        f"  hardware   {first.hardware:>12}  {first.hardware_bits}",
+        f"  golden     {first.golden:>12}  {first.golden_bits}",
+        f"  golden's steps: accumulator {first.accumulator}, biased {first.biased}, scaled {first.scaled}, "
+        f"rounded {first.rounded}, code {first.golden}",
+        f"  they part at: {diagnosis.step}: {diagnosis.cause}",
+        f"  this explains {diagnosis.explained} of {diagnosis.compared} outputs; {diagnosis.count} mismatch",
+    ]
+    lines += [f"  or: {alternative}" for alternative in diagnosis.alternatives]
+    return "\n".join(lines)
+
+
+def compared_json(folder, results):
+    return {
+        "equal": all(result.agrees for result in results) and dumps_agree(results),
+        "results": [
+            {
+                "hardware": result.source,
+                "compared": result.diagnosis.compared,
+                "mismatches": result.diagnosis.count,
+                "cycles": result.cycles,
+                "closed_form_cycles": result.expected_cycles,
+                "utilization": result.utilization,
+                **({} if result.agrees else {"explanation": _explanation_json(result.diagnosis)}),
+            }
+            for result in results
+        ],
+    }
+
+
+def _explanation_json(diagnosis):
+    first = diagnosis.first
+    if first is None:
+        return None
+    return {
+        "index": list(first.index),
+        "tile": first.tile,
+        "row": first.row,
+        "col": first.col,
+        "hardware": first.hardware,
+        "golden": first.golden,
+        "hardware_bits": first.hardware_bits,
+        "golden_bits": first.golden_bits,
+        "step": diagnosis.step,
+        "cause": diagnosis.cause,
+        "explained": diagnosis.explained,
+        "alternatives": list(diagnosis.alternatives),
+    }
+
+
+def demonstrated(results):
+    table = Table(
+        "network", "images", "float", "golden", "hardware", "outputs", "mismatches", "cycles", "utilization", box=None
+    )
+    for result in results:
+        table.add_row(
+            result.version,
+            str(result.images),
+            *(f"{100 * value / result.images:.2f} %" for value in result.correct),
+            str(result.outputs),
+            str(result.mismatches),
+            str(result.cycles),
+            f"{100 * result.utilization:.2f} %",
+        )
+    return Group(table, Text("float, golden and hardware: images classified right; the hardware is generated Verilog"))
+
+
+def demonstrated_json(results):
+    return [
+        {
+            "network": result.version,
+            "images": result.images,
+            **dict(zip(("float_correct", "golden_correct", "hardware_correct"), result.correct, strict=True)),
+            "outputs": result.outputs,
+            "mismatches": result.mismatches,
+            "cycles": result.cycles,
+            "utilization": result.utilization,
+        }
+        for result in results
+    ]

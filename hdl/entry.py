@@ -1,0 +1,79 @@
+"""Where beats enter the array: joined, decoded, marked as first and last of their tile."""
+
+from amaranth.hdl import Cat, EnableInserter, Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.spec import Spec
+
+from .decode import decoded
+from .layout import a_beat, has_pad_mark, w_beat
+from .mac import FLAGS, a_bundle_width, w_bundle_width
+from .stream import packet
+
+
+class Entry(wiring.Component):
+    """Joins a beat of A and a beat of W, decodes them, and tells the first and the last beat of a tile.
+
+    Waits with a tile's last beat until `rows` cycles after the previous one, so that drained accumulators never meet.
+    A tile ends where either stream says `last`; they must agree. Latency 1.
+    """
+
+    has_reset = True
+
+    def __init__(self, spec: Spec):
+        self.spec = spec
+        self.module_name = f"{spec.name}_entry"
+        super().__init__(
+            {
+                "enable": In(1),
+                "a": In(stream.Signature(packet(a_beat(spec).width))),
+                "w": In(stream.Signature(packet(w_beat(spec).width))),
+                "a_out": Out(spec.rows * a_bundle_width(spec)),
+                "w_out": Out(spec.cols * w_bundle_width(spec)),
+                "flags": Out(FLAGS),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        rows = self.spec.rows
+        accepted, last, held = Signal(), Signal(), Signal()
+        m.d.comb += last.eq(self.a.p.last | self.w.p.last)
+        gap = Signal(range(rows))
+        if rows > 1:
+            m.d.comb += held.eq(last & (gap != 0))
+            with m.If(accepted & last):
+                m.d.sync += gap.eq(rows - 1)
+            with m.Elif(gap != 0):
+                m.d.sync += gap.eq(gap - 1)
+        m.d.comb += [
+            accepted.eq(self.a.valid & self.w.valid & self.enable & ~held),
+            self.a.ready.eq(accepted),
+            self.w.ready.eq(accepted),
+        ]
+        first = Signal(init=1)
+        with m.If(accepted):
+            m.d.sync += first.eq(last)
+        flags = Signal(FLAGS)
+        m.d.sync += [flags.valid.eq(accepted), flags.first.eq(first), flags.last.eq(accepted & last)]
+        a_held = Signal(self.a_out.shape(), reset_less=True)
+        w_held = Signal(self.w_out.shape(), reset_less=True)
+        m.d.sync += [a_held.eq(self._activations(m)), w_held.eq(self._weights(m))]
+        m.d.comb += [self.flags.eq(flags), self.a_out.eq(a_held), self.w_out.eq(w_held)]
+        return EnableInserter(self.enable)(m)
+
+    def _activations(self, m):
+        spec, bits = self.spec, self.a.p.data
+        codes = bits[: spec.rows * spec.lanes * spec.activations.width]
+        zero_point = bits[-spec.activations.width :] if spec.a_zero_point else None
+        operands = decoded(m, codes, spec.activations, spec.a_range, zero_point, "a")
+        if not has_pad_mark(spec):
+            return operands
+        return Cat(Cat(operands.word_select(row, spec.lanes), bits[len(codes)]) for row in range(spec.rows))
+
+    def _weights(self, m):
+        spec, bits = self.spec, self.w.p.data
+        codes = bits[: spec.cols * spec.lanes * spec.weights.width]
+        zero_point = bits[-spec.weights.width :] if spec.w_zero_point else None
+        return decoded(m, codes, spec.weights, spec.w_range, zero_point, "w")
