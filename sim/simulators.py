@@ -83,12 +83,14 @@ def build(simulator, sources: dict[str, str], top: str, *, waves=False, cache: P
 
 
 class _Verilator(Verilator):
-    """cocotb's runner, but only the top's own signals are public."""
+    """cocotb's runner, with only the top's own signals public, and objects that are there already kept."""
 
     def _build_command(self):
         verilate, *others = super()._build_command()
         at = verilate.index("--public-flat-rw")
-        return [[*verilate[:at], *_PUBLIC, *verilate[at + 1 :]], *others]
+        verilate = [*verilate[:at], *_PUBLIC, *verilate[at + 1 :]]
+        copied = sorted(file.name for file in self.build_dir.glob("verilated*.o"))
+        return [verilate, *([["touch", *copied]] if copied else []), *others]
 
 
 def _runner(simulator) -> Runner:

@@ -14,9 +14,10 @@ ATTEMPTS = 6
 CORNERS = 0.2
 _KINDS = ("lowest", "mixed", "highest", "quiet", "mixed", "either", "mixed", "mixed")
 _QUIET_KINDS = ("lowest", "quiet", "highest", "quiet", "mixed", "quiet", "quiet", "mixed")
-_SCALES = ("any", "tie", "any", "small tie", "few bits", "tie")
+_SCALES = ("any", "tie", "few bits", "small tie", "tie", "few bits")
 _JUDGED = 24
 _QUIET_PRODUCTS = 6
+_FEW = 16
 
 
 def random_arrays(spec, *, m, k, n, seed):
@@ -232,20 +233,20 @@ def _scale(rng, spec, kind, factor):
     shift = min(max(spec.multiplier_bits - 1 - int(np.floor(np.log2(factor))), 0), MAX_SHIFT)
     multiplier = min(max(round(factor * 2.0**shift), 1), 2 * top - 1)
     if kind == "few bits":
-        multiplier &= -1 << max(multiplier.bit_length() - 4, 0)
+        multiplier &= -1 << max(multiplier.bit_length() - _FEW.bit_length() + 1, 0)
     return multiplier, shift
 
 
 def _make_ties(rng, spec, sums, parameters):
-    """Moves each bias by less than the step of an output, where its format allows, so that some sum becomes a tie."""
+    """Moves biases, where their format allows, so that some sum becomes a tie; by a few output steps at most."""
     lo, hi = spec.bias.code_range
     for n, bias in enumerate(parameters["bias"].tolist()):
-        halvings = _halvings(parameters, n)
+        odd, halvings = _scale_in_lowest_terms(parameters, n)
         column = sorted(sums[:, n], key=abs)
         chosen = int(column[rng.integers(len(column) // 2 + 1)])
         if isinstance(spec.y, Bipolar):
             move = -chosen - int(rng.integers(2))
-        elif halvings > 0:
+        elif halvings > 0 and odd < _FEW:
             move = ((1 << halvings - 1) - chosen) % (1 << halvings) - (int(rng.integers(2)) << halvings)
         else:
             continue
@@ -253,8 +254,9 @@ def _make_ties(rng, spec, sums, parameters):
             parameters["bias"][n] += move
 
 
-def _halvings(parameters, n):
-    """How often the scale of a column halves: its shift less the factors of two in its multiplier."""
+def _scale_in_lowest_terms(parameters, n):
+    """The scale of a column as (odd number, how often it is halved)."""
     multiplier = int(parameters["multiplier"][n]) if "multiplier" in parameters else 1
     shift = int(parameters["shift"][n]) if "shift" in parameters else 0
-    return shift - (multiplier & -multiplier).bit_length() + 1
+    twos = (multiplier & -multiplier).bit_length() - 1
+    return multiplier >> twos, shift - twos
