@@ -31,7 +31,7 @@ def _decodings(machine):
     for short, name, fmt in (("a", "activations", spec.activations), ("w", "weights", spec.weights)):
         faults = list(_misreadings(name, fmt))
         if getattr(spec, f"{short}_zero_point"):
-            faults += _misused_zero_points(name)
+            faults.extend(_misused_zero_points(name))
         for step, cause, decode in faults:
             yield step, cause, lambda window, short=short, decode=decode: _decoded(window, short, decode)
 

@@ -1,0 +1,281 @@
+"""Each fault of a slow array in plain Python is found and named, from its outputs alone."""
+
+import re
+
+import numpy as np
+import pytest
+from broken_array import broken_array
+from designs import DESIGNS, MULTIPLIER, design
+
+from golden.formats import Bipolar
+from golden.rounding import ROUNDINGS
+from golden.tensors import golden, operands
+from sim.diagnose import Mismatch, diagnose
+from sim.hypotheses import STEPS
+from sim.stimulus import random_arrays, separates
+
+M, N = 11, 8
+
+
+def integers(which):
+    return lambda spec: not isinstance(getattr(spec, which), Bipolar)
+
+
+def signed(which):
+    return lambda spec: getattr(spec, which).signed
+
+
+def unsigned(which):
+    return lambda spec: integers(which)(spec) and not getattr(spec, which).signed
+
+
+def bipolar(which):
+    return lambda spec: isinstance(getattr(spec, which), Bipolar)
+
+
+def takes(name):
+    return lambda spec: name in spec.parameters or getattr(spec, name, None) is True
+
+
+def narrow(spec):
+    return not spec.accumulator_is_exact
+
+
+def saturates(spec):
+    return not isinstance(spec.y, Bipolar) and spec.overflow == "saturate" and spec.requantize != "none"
+
+
+def always(spec):
+    return True
+
+
+def signed_products(spec):
+    return not isinstance(spec.weights, Bipolar) and not narrow(spec) and spec.product_range[0] < 0
+
+
+def narrow_and(rule):
+    return lambda spec: narrow(spec) and spec.accumulator_overflow == rule
+
+
+def rounds_otherwise(rounding):
+    return lambda spec: spec.requantize != "none" and spec.rounding != rounding
+
+
+def bounded_below(spec):
+    return saturates(spec) and spec.activation == "none"
+
+
+def overflows(spec):
+    return saturates(spec) or spec.overflow == "wrap"
+
+
+# bug: (step, part of the sentence, where it makes sense)
+BUGS = {
+    "a unsigned": ("decode", "sign extension of activations is lost", signed("activations")),
+    "w unsigned": ("decode", "sign extension of weights is lost", signed("weights")),
+    "a signed": ("decode", "unsigned activations are sign-extended", unsigned("activations")),
+    "w signed": ("decode", "unsigned weights are sign-extended", unsigned("weights")),
+    "a inverted": ("decode", "bipolar activations are inverted", bipolar("activations")),
+    "w inverted": ("decode", "bipolar weights are inverted", bipolar("weights")),
+    "a as 0 and 1": ("decode", "bipolar activations count as 0 and 1", bipolar("activations")),
+    "w as 0 and 1": ("decode", "bipolar weights count as 0 and 1", bipolar("weights")),
+    "a zero point ignored": ("zero point", "zero point of activations is ignored", takes("a_zero_point")),
+    "a zero point added": ("zero point", "zero point of activations is added", takes("a_zero_point")),
+    "w zero point ignored": ("zero point", "zero point of weights is ignored", takes("w_zero_point")),
+    "w zero point added": ("zero point", "zero point of weights is added", takes("w_zero_point")),
+    "a lanes reversed": ("order", "lanes of A are reversed", lambda spec: spec.lanes > 1),
+    "w lanes reversed": ("order", "lanes of W are reversed", lambda spec: spec.lanes > 1),
+    "product short": ("product", "products lose their top bit", lambda spec: not spec.is_binary),
+    "product unsigned": ("product", "products lose their sign", signed_products),
+    "product negated": ("product", "products have the wrong sign", always),
+    "last product missing": ("sum", "the last product is missing", always),
+    "first product missing": ("sum", "the first product is missing", always),
+    "last beat missing": ("sum", "the last (beat|product) is missing", always),
+    "first beat missing": ("sum", "the first (beat|product) is missing", always),
+    "last beat twice": ("sum", "the last beat counts twice", always),
+    "not cleared": ("sum", "not cleared between tiles", always),
+    "pad counted": ("sum", "the pad mark is ignored", lambda spec: spec.is_binary),
+    "accumulator wraps 1": ("sum", "the accumulator wraps at .* bits, 1 short", always),
+    "accumulator wraps 2": ("sum", "the accumulator wraps at .* bits, 2 short", always),
+    "accumulator wraps 4": ("sum", "the accumulator wraps at .* bits, 4 short", always),
+    "accumulator saturates 1": ("sum", "the accumulator saturates at .* bits, 1 short", always),
+    "accumulator saturates 3": ("sum", "the accumulator saturates at .* bits, 3 short", always),
+    "accumulator wraps 0": ("sum", "wraps where the design says saturate", narrow_and("saturate")),
+    "accumulator saturates 0": ("sum", "saturates where the design says wrap", narrow_and("wrap")),
+    "bias missing": ("bias", "bias is missing", takes("bias")),
+    "bias subtracted": ("bias", "bias is subtracted", takes("bias")),
+    "shift high": ("scale", "shifts by one too many", takes("shift")),
+    "shift low": ("scale", "shifts by one too few", takes("shift")),
+    "shift missing": ("scale", "does not shift", takes("shift")),
+    "multiplier top bit lost": ("scale", "multiplier's top bit is lost", takes("multiplier")),
+    "multiplier signed": ("scale", "multiplier is read as signed", takes("multiplier")),
+    **{
+        f"rounds {rounding}": ("round", f"rounds {rounding} where", rounds_otherwise(rounding))
+        for rounding in ROUNDINGS
+    },
+    "zero point missing": ("zero point", "output's zero point is missing", takes("y_zero_point")),
+    "zero point high": ("zero point", "output's zero point is one too high", takes("y_zero_point")),
+    "zero point low": ("zero point", "output's zero point is one too low", takes("y_zero_point")),
+    "relu missing": ("clip", "relu is missing", lambda spec: spec.activation == "relu"),
+    "relu at code 0": ("clip", "relu bounds the output at code 0", lambda spec: spec.activation == "relu"),
+    "upper clip high": ("clip", "upper clip bound is one too high", saturates),
+    "upper clip low": ("clip", "upper clip bound is one too low", saturates),
+    "lower clip high": ("clip", "lower clip bound is one too high", saturates),
+    "lower clip low": ("clip", "lower clip bound is one too low", bounded_below),
+    "clip missing": ("clip", "the clip to .* is missing", lambda spec: spec.clip is not None),
+    "other overflow": ("clip", "outputs (wrap|saturate) where the design says", overflows),
+    "zero negative": ("clip", "zero gives -1", lambda spec: isinstance(spec.y, Bipolar)),
+    "rows reversed": ("order", "rows are in reverse order", lambda spec: spec.rows > 1),
+    "columns reversed": ("order", "columns are in reverse order", always),
+    "tiles across": ("order", "tiles go across first", always),
+    "transposed in tiles": ("order", "transposed within each tile", lambda spec: spec.rows == spec.cols),
+    "one beat late": ("order", "one beat late", always),
+}
+PLACES = {
+    "previous": "of the previous tile",
+    "next": "of the next tile",
+    "first": "all tiles take the .* of the first",
+    "right": "of their right neighbour",
+    "left": "of their left neighbour",
+    "opposite": "in reverse order",
+}
+for place, sentence in PLACES.items():
+    for name in ("all", "bias", "multiplier", "shift", "y_zero_point"):
+        has = (lambda spec: len(spec.parameters) > 1) if name == "all" else takes(name)
+        BUGS[f"{place} parameter {name}"] = ("parameters", sentence, has)
+
+
+@pytest.fixture(scope="module", params=DESIGNS)
+def case(request):
+    """A design, its operands, and the faults that these operands do not show."""
+    spec = DESIGNS[request.param]
+    arrays = random_arrays(spec, m=M, k=spec.depth, n=N, seed=1)
+    return spec, operands(spec, arrays), separates(spec, arrays)
+
+
+def bugs(spec):
+    return {bug: (step, sentence) for bug, (step, sentence, applies) in BUGS.items() if applies(spec)}
+
+
+def test_the_slow_array_without_a_fault_agrees(case):
+    spec, given, _ = case
+    y = np.array(broken_array(spec, given))
+    assert (y == golden(spec, given)).all()
+    found = diagnose(spec, given, y)
+    assert (found.count, found.compared, found.first, found.step, found.explained) == (0, M * N, None, None, M * N)
+
+
+def test_each_fault_is_named(case):
+    spec, given, unseen = case
+    right = golden(spec, given)
+    for bug, (step, sentence) in bugs(spec).items():
+        y = np.array(broken_array(spec, given, bug))
+        if (y == right).all():
+            assert any(re.search(sentence, cause) for cause in unseen), f"{bug}: no output shows it, and nobody said so"
+            continue
+        found = diagnose(spec, given, y)
+        assert (found.count, found.compared, found.explained) == ((y != right).sum(), M * N, M * N), bug
+        causes = [found.cause, *found.alternatives]
+        assert any(re.search(sentence, cause) for cause in causes), f"{bug}: {causes}"
+        assert found.step == step or found.alternatives, bug
+
+
+def test_nearly_all_faults_show():
+    """Over all designs; only sums one bit too narrow and pads may hide."""
+    total, unseen = 0, []
+    for spec in DESIGNS.values():
+        total += len(bugs(spec))
+        unseen += separates(spec, random_arrays(spec, m=M, k=spec.depth, n=N, seed=1))
+    assert total > 500
+    assert len(unseen) <= 5
+    assert all(re.search("1 short of|pad mark", cause) for cause in unseen)
+
+
+def test_the_first_mismatch_in_full():
+    spec = design("int8", "int4", lanes=2, rows=2, cols=2, **MULTIPLIER, y_zero_point=True)
+    arrays = {
+        "a": np.array([[1, 2, 3], [4, 5, 6], [-7, 8, 9]]),
+        "w": np.array([[1, -2, 3], [4, 5, -6], [7, -8, 7]]),
+        "bias": np.array([10, 20, 31]),
+        "multiplier": np.array([1 << 30, 1 << 30, 3 << 29]),
+        "shift": np.array([31, 31, 32]),
+        "y_zero_point": np.array([-3, 0, 5]),
+    }
+    given = operands(spec, arrays)
+    y = golden(spec, given)
+    y[2, 2] += 1
+    found = diagnose(spec, given, y)
+    # accumulator -7*3 + 8*-6 + 9*7 = -6; (-6 + 31) * 3 * 2**29 / 2**32 = 9.375; 9 + 5 = 14
+    assert found.first == Mismatch(
+        index=(2, 2),
+        tile=3,
+        row=0,
+        col=0,
+        a_first=-7,
+        a_last=9,
+        w_first=3,
+        w_last=7,
+        hardware=15,
+        golden=14,
+        hardware_bits="00001111",
+        golden_bits="00001110",
+        accumulator=-6,
+        biased=25,
+        scaled=25 * 3 << 29,
+        rounded=9,
+    )
+
+
+def small():
+    spec = design("int8", "int8", requantize="shift", output="int8")
+    return spec, operands(spec, random_arrays(spec, m=M, k=9, n=N, seed=2))
+
+
+def test_bits_are_twos_complement():
+    spec, given = small()
+    y = golden(spec, given)
+    y[0, 0] = -1 if y[0, 0] != -1 else -2
+    assert diagnose(spec, given, y).first.hardware_bits == ("11111111" if y[0, 0] == -1 else "11111110")
+
+
+def test_a_fault_that_explains_most_outputs_is_named_with_its_numbers():
+    spec, given = small()
+    right, y = golden(spec, given), np.array(broken_array(spec, given, "w unsigned"))
+    wrong = y != right
+    one = tuple(np.argwhere(wrong)[0])
+    y[one] = next(code for code in (1, 2, 3) if code not in (y[one], right[one]))
+    found = diagnose(spec, given, y)
+    count = wrong.sum()
+    numbers = f"explains {count - 1} of {count} wrong outputs"
+    assert found.cause == f"sign extension of weights is lost: int8 read as uint8 ({numbers})"
+    assert (found.step, found.count, found.explained, found.alternatives) == ("decode", count, M * N - 1, ())
+
+
+def test_noise_is_unknown():
+    spec, given = small()
+    y = np.random.default_rng(3).integers(-128, 128, (M, N))
+    found = diagnose(spec, given, y)
+    assert (found.step, found.cause) == ("unknown", "no single known fault explains these outputs")
+    assert found.explained == (y == golden(spec, given)).sum() == M * N - found.count
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.zeros((N, M), int), f"y must have shape [{M}, {N}], not [{N}, {M}]"),
+        (np.zeros(M * N, int), f"y must have shape [{M}, {N}], not [{M * N}]"),
+        (np.zeros((M, N)), "y must hold integer codes, not float64"),
+        (np.eye(M, N, 2, dtype=int) * 128, "y[0, 2] is 128, outside int8 [-128, 127]"),
+        (np.eye(M, N, -1, dtype=int) * -129, "y[1, 0] is -129, outside int8 [-128, 127]"),
+        (np.full((M, N), 2**64 - 1, np.uint64), "y[0, 0] is 18446744073709551615, outside int8 [-128, 127]"),
+    ],
+)
+def test_dumps_that_cannot_be_compared(y, message):
+    spec, given = small()
+    with pytest.raises(ValueError) as error:
+        diagnose(spec, given, y)
+    assert str(error.value) == message
+
+
+def test_every_step_has_a_fault():
+    assert {step for step, _, _ in BUGS.values()} == set(STEPS) - {"unknown"}
