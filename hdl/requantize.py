@@ -69,7 +69,8 @@ class Requantizer(wiring.Component):
         if self.spec.requantize != "none":
             word = self._round_shift(m, word)
         if self.spec.activation == "relu":
-            word = self._step(m, Word(Mux(word.value < 0, 0, word.value), 0, max(word.hi, 0)), "rectified")
+            positive = word.value if word.lo >= 0 else Mux(word.value < 0, 0, word.value)
+            word = self._step(m, Word(positive, 0, max(word.hi, 0)), "rectified")
         if self.spec.y_zero_point:
             word = self._step(m, add(word, self._parameter(m, "y_zero_point")), "offset")
         m.d.comb += self.y.eq(self._step(m, self._code(word), "code").value)

@@ -72,7 +72,7 @@ def from_rtlil(modules, spec_file) -> str:
             "rename -unescape",
             f"write_verilog {verilog}",
         )
-        return _with_locations(spec_file, verilog.read_text())
+        return _with_locations(spec_file, _plain_register_names(verilog.read_text()))
 
 
 def _with_locations(name, verilog):
@@ -85,3 +85,8 @@ def _with_locations(name, verilog):
 def _plain_module_names(rtlil):
     """Names of nested modules with underscores for dots, so that Verilog need not escape them."""
     return re.sub(r"^( *(?:module|cell) \\\S+)", lambda match: match[1].replace(".", "_"), rtlil, flags=re.MULTILINE)
+
+
+def _plain_register_names(verilog):
+    """Names of registers that drive a part of a port, `\\y_reg[3] ` as Yosys writes them, without the escape."""
+    return re.sub(r"\\(\w+)\[(\d+)(?::(\d+))?\] ", lambda match: "_".join(filter(None, match.groups())) + " ", verilog)
