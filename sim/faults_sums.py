@@ -29,7 +29,7 @@ def _codes_of_wide(window, change):
 def _decodings(machine):
     spec = machine.spec
     for short, name, fmt in (("a", "activations", spec.activations), ("w", "weights", spec.weights)):
-        faults = list(_misreadings(name, fmt))
+        faults: list[tuple] = list(_misreadings(name, fmt))
         if getattr(spec, f"{short}_zero_point"):
             faults.extend(_misused_zero_points(name))
         for step, cause, decode in faults:
