@@ -4,7 +4,11 @@ They take numpy arrays, Python integers, and any symbolic type that offers `sele
 computes a result is also the text that a proof can be about.
 """
 
+from typing import Any
+
 import numpy as np
+
+Exact = Any  # numpy array of integers, Python integer, or a symbolic integer
 
 
 def where(condition, a, b):

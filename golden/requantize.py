@@ -5,11 +5,11 @@ docs/arithmetic.md, section 5.
 
 import numpy as np
 
-from .ops import exact_dtype, where
+from .ops import Exact, exact_dtype, where
 from .rounding import overflow, round_shift
 
 
-def requantize(acc, spec, *, bias=0, multiplier=1, shift=0, y_zero_point=0):
+def requantize(acc: Exact, spec, *, bias: Exact = 0, multiplier: Exact = 1, shift: Exact = 0, y_zero_point: Exact = 0):
     """Output codes for accumulators, in this order (equation 5.1):
 
         scaled = (acc + bias) * multiplier

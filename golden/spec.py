@@ -6,6 +6,7 @@ equations.
 
 import re
 from dataclasses import dataclass, fields, replace
+from typing import Any, cast
 
 from .formats import Bipolar, Format, Integer
 from .keywords import VERILOG_KEYWORDS
@@ -18,6 +19,7 @@ SHIFT_BITS = 6
 MAX_SHIFT = 62
 LIMITS = {"rows": 1024, "cols": 1024, "lanes": 1024, "depth": 1 << 24}
 OPERAND_WIDTH = 32
+PAIRS = ("accumulator_range", "clip")
 _NAME = r"[a-zA-Z][a-zA-Z0-9_]{0,63}"
 
 
@@ -83,14 +85,9 @@ class Spec:
 
     def _check_kinds(self):
         for field in fields(self):
-            value = getattr(self, field.name)
-            if (
-                not isinstance(value, field.type)
-                if field.name not in ("accumulator_range", "clip")
-                else not _is_pair(value)
-            ):
-                raise TypeError(f"{field.name} must be {_kind(field)}, not {value!r}")
-            if isinstance(value, bool) and field.type is not bool:
+            value, kind = getattr(self, field.name), cast(Any, field.type)
+            fits = _is_pair(value) if field.name in PAIRS else isinstance(value, kind)
+            if not fits or (isinstance(value, bool) and kind is not bool):
                 raise TypeError(f"{field.name} must be {_kind(field)}, not {value!r}")
 
     def _check_shape(self):
@@ -295,7 +292,7 @@ def _is_pair(value):
 
 
 def _kind(field):
-    if field.name in ("accumulator_range", "clip"):
+    if field.name in PAIRS:
         return "a pair of integers"
     return {
         int: "an integer",

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import find_libpython
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Runner, Verilator, get_runner
 
@@ -48,6 +49,8 @@ def require(simulator):
     for tool in _NEEDS[simulator]:
         if shutil.which(tool) is None:
             raise SimulationError(f"{simulator} needs {tool}, which is not on the path: {_HINTS[simulator]}")
+    if find_libpython.find_libpython() is None:
+        raise SimulationError("cocotb needs libpython, which is not installed (Debian: apt-get install libpython3-dev)")
 
 
 def default_cache():

@@ -66,7 +66,8 @@ class Tiling:
 
 
 def tiling(spec, operands: Operands):
-    return Tiling(spec, *operands.shape)
+    m, k, n = operands.shape
+    return Tiling(spec, m, k, n)
 
 
 def pack(beat: Beat, codes):
@@ -124,7 +125,7 @@ def _a_stream(spec, operands, cut):
     (tiles_m, tiles_n), beats = cut.grid, cut.beats
     padded = _padded(operands.a, (tiles_m * spec.rows, beats * spec.lanes), operands.a_zero_point)
     a = padded.reshape(tiles_m, spec.rows, beats, spec.lanes).transpose(0, 2, 1, 3)
-    codes = {"a": a.reshape(-1, spec.rows, spec.lanes)}
+    codes: dict[str, np.ndarray] = {"a": a.reshape(-1, spec.rows, spec.lanes)}
     count = len(codes["a"])
     if has_pad_mark(spec):
         missing = beats * spec.lanes - cut.k
@@ -141,7 +142,7 @@ def _w_stream(spec, operands, cut):
     if spec.is_binary:
         padded[cut.k :] = (np.arange(beats * spec.lanes - cut.k) % 2)[:, None]
     w = padded.reshape(beats, spec.lanes, tiles_n, spec.cols).transpose(2, 0, 3, 1)
-    codes = {"w": w.reshape(-1, spec.cols, spec.lanes)}
+    codes: dict[str, np.ndarray] = {"w": w.reshape(-1, spec.cols, spec.lanes)}
     if spec.w_zero_point:
         codes["w_zero_point"] = np.full((len(codes["w"]), 1), operands.w_zero_point)
     data = pack(w_beat(spec), codes).reshape(tiles_n, 1, beats, -1)

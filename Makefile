@@ -1,0 +1,37 @@
+# The two commands that matter: `make demo` and `make test`. They build .venv and need no root.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export OPENBLAS_NUM_THREADS = 1
+
+.PHONY: demo test lint bench clean
+demo: $(VENV)/ready
+	$(BIN)/bittrue demo
+
+test: $(VENV)/ready
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: $(VENV)/ready
+	$(BIN)/python -m benchmarks
+
+$(VENV)/ready: pyproject.toml
+	@for tool in $(PYTHON) g++ perl; do command -v $$tool >/dev/null || \
+	  { echo "missing: $$tool (Debian: apt-get install g++ make perl python3-venv)"; exit 1; }; done
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "missing: Python 3.11 or later; $(PYTHON) is `$(PYTHON) --version`"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "missing: Python's venv (Debian: apt-get install python3-venv)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@$(BIN)/python -c 'import find_libpython, sys; sys.exit(find_libpython.find_libpython() is None)' || \
+	  { echo "missing: libpython, which the simulators load (Debian: apt-get install libpython3-dev)"; exit 1; }
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build
