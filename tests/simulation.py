@@ -1,5 +1,6 @@
 """What the simulation tests share: which simulators are here, operands worth simulating, Verilog made once."""
 
+import json
 from functools import cache
 
 import numpy as np
@@ -9,8 +10,10 @@ from golden.ops import int_bits
 from golden.rounding import ROUNDINGS
 from golden.spec import MAX_SHIFT
 from golden.tensors import Operands, accumulators, golden, operands
+from hdl.layout import y_beat
 from hdl.verilog import to_verilog
 from sim import simulators
+from sim.streams import Stream, input_streams, outputs, tiling
 
 verilog = cache(to_verilog)
 
@@ -84,3 +87,41 @@ def blind_roundings(spec, given):
     right = golden(spec, given)
     others = [rounding for rounding in ROUNDINGS if rounding != spec.rounding]
     return [other for other in others if (golden(spec.with_(rounding=other), given) == right).all()]
+
+
+def concatenated(spec, products):
+    """The streams of several products, one after the other."""
+    parts = [input_streams(spec, given) for given in products]
+    return {
+        name: Stream(*(np.concatenate([getattr(part[name], kind) for part in parts]) for kind in ("data", "last")))
+        for name in parts[0]
+    }
+
+
+def write_streams(spec, products, folder):
+    """Puts the streams of products that follow each other where the bench reads them; returns its plusargs."""
+    for name, stream in concatenated(spec, products).items():
+        words = zip(stream.last, stream.data[:, ::-1], strict=True)
+        (folder / f"{name}.hex").write_text("".join(f"{last:d}{data.tobytes().hex()}\n" for last, data in words))
+    beats = sum(tiling(spec, given).y_beats for given in products)
+    return [f"+expect={beats}", "+limit=100000"]
+
+
+def read_products(spec, products, folder):
+    """The outputs of each product, from what the bench wrote."""
+    cuts = [tiling(spec, given) for given in products]
+    words = [line.split()[0] for line in (folder / "y.hex").read_text().splitlines()]
+    assert len(words) == sum(cut.y_beats for cut in cuts)
+    data = np.array([list(bytes.fromhex(word[1:])) for word in words], np.uint8)[:, ::-1]
+    assert data.shape[1] == y_beat(spec).bytes
+    ends = np.cumsum([cut.y_beats for cut in cuts])
+    return [outputs(cut, data[end - cut.y_beats : end]) for cut, end in zip(cuts, ends, strict=True)]
+
+
+def replay_streams(build, spec, products, folder, **stalls):
+    """Outputs of each product and the cycles of the whole, of products that follow each other on the same streams."""
+    plusargs = write_streams(spec, products, folder)
+    plusargs += [f"+stall_{name}={int(stall * 65536)}" for name, stall in stalls.items()]
+    simulators.run(build, "sim.array_tests", folder, plusargs=plusargs)
+    counted = json.loads((folder / "counters.json").read_text())
+    return read_products(spec, products, folder), counted["last_cycle"] - counted["first_cycle"] + 1

@@ -1,22 +1,18 @@
 """Whole arrays, AXI4-Stream top and all, against the golden model in both simulators: values, stalls and cycles."""
 
-import json
-
 import numpy as np
 import pytest
 from amaranth.hdl import Fragment
-from simulation import SIMULATORS, blind_roundings, missing, random_operands, verilog
+from simulation import SIMULATORS, blind_roundings, missing, random_operands, replay_streams, verilog
 
 from golden.formats import parse
 from golden.spec import Spec
 from golden.tensors import golden
 from hdl.array import Array
-from hdl.layout import y_beat
 from hdl.timing import cycles, latency
 from sim import simulators
 from sim.replay import build_bench, replay
-from sim.simulators import run
-from sim.streams import Stream, input_streams, outputs, tiling
+from sim.streams import tiling
 
 STALLS = (0.0, 0.3, 0.7)
 
@@ -152,37 +148,6 @@ def test_cycles_in_figures():
     assert cycles(spec, [8]) == 8 + 10 + 3
     assert cycles(spec, [8, 2, 5]) == 8 + 4 + 5 + 10 + 3
     assert cycles(spec, [2, 8]) == 2 + 8 + 10 + 3
-
-
-def concatenated(spec, products):
-    """The streams of several products, one after the other."""
-    parts = [input_streams(spec, given) for given in products]
-    return {
-        name: Stream(*(np.concatenate([getattr(part[name], kind) for part in parts]) for kind in ("data", "last")))
-        for name in parts[0]
-    }
-
-
-def replay_streams(build, spec, products, folder, **stalls):
-    """Outputs of each product and the cycles of the whole, of products that follow each other on the same streams."""
-    streams = concatenated(spec, products)
-    folder.mkdir(exist_ok=True)
-    for name, stream in streams.items():
-        words = zip(stream.last, stream.data[:, ::-1], strict=True)
-        (folder / f"{name}.hex").write_text("".join(f"{last:d}{data.tobytes().hex()}\n" for last, data in words))
-    cuts = [tiling(spec, given) for given in products]
-    beats = [cut.y_beats for cut in cuts]
-    plusargs = [f"+stall_{name}={int(stall * 65536)}" for name, stall in stalls.items()]
-    run(build, "sim.array_tests", folder, plusargs=[f"+expect={sum(beats)}", "+limit=100000", *plusargs])
-    words = [line.split()[0] for line in (folder / "y.hex").read_text().splitlines()]
-    assert len(words) == sum(beats)
-    data = np.array([list(bytes.fromhex(word[1:])) for word in words], np.uint8)[:, ::-1]
-    assert data.shape[1] == y_beat(spec).bytes
-    ends = np.cumsum(beats)
-    parts = [data[end - count : end] for end, count in zip(ends, beats, strict=True)]
-    counted = json.loads((folder / "counters.json").read_text())
-    took = counted["last_cycle"] - counted["first_cycle"] + 1
-    return [outputs(cut, part) for cut, part in zip(cuts, parts, strict=True)], took
 
 
 DEPTHS = (9, 1, 31, 2, 2, 29, 5, 1, 17)

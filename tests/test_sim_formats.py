@@ -1,0 +1,209 @@
+"""Every pair of narrow formats with every pair of codes, and samples of wide ones, against plain Python integers."""
+
+import subprocess
+from fractions import Fraction
+from random import Random
+
+import numpy as np
+import oracle
+import pytest
+from simulation import missing, read_products, replay_streams, verilog, write_streams
+
+from golden.formats import parse
+from golden.spec import Spec
+from golden.tensors import operands
+from sim.bench import bench
+from sim.replay import build_bench
+
+NARROW = [f"{kind}{width}" for kind in ("int", "uint") for width in (1, 2, 3, 4)] + ["bipolar"]
+ROWS, COLS, LANES = 2, 4, 3
+NEEDS_ICARUS = pytest.mark.skipif(bool(missing("icarus")), reason=missing("icarus"))
+
+
+def width_of(name):
+    return 1 if name == "bipolar" else int(name.removeprefix("u").removeprefix("int"))
+
+
+def codes_of(name):
+    """Every code of a format."""
+    width = width_of(name)
+    return range(-(1 << width - 1), 1 << width - 1) if name.startswith("int") else range(1 << width)
+
+
+def decode(name, codes):
+    return np.array([[2 * code - 1 if name == "bipolar" else code for code in row] for row in codes.tolist()], object)
+
+
+def expected(a_name, w_name, a, w):
+    """The product by plain Python integers."""
+    return oracle.product(decode(a_name, a), decode(w_name, w))
+
+
+def every_pair(a_name, w_name):
+    """Products in which every pair of codes meets: alone, the other lanes being padding; and in each lane."""
+    a, w = (np.array(codes_of(name)) for name in (a_name, w_name))
+    yield a[:, None], w[None, :]
+    yield (
+        np.stack([np.roll(a, lane) for lane in range(LANES)], axis=1),
+        np.stack([np.roll(w, 2 * lane) for lane in range(LANES)]),
+    )
+
+
+def random_pair(a_name, w_name, k, seed):
+    random = Random(seed)
+    a, w = ([random.choice(codes_of(name)) for _ in range(5 * k)] for name in (a_name, w_name))
+    return np.array(a).reshape(5, k), np.array(w).reshape(k, 5)
+
+
+CLOCK = """module clock;
+  reg aclk = 0, aresetn = 0;
+  wire done;
+  wire [31:0] protocol_errors;
+  bench bench (.aclk(aclk), .aresetn(aresetn), .done(done), .protocol_errors(protocol_errors));
+  always #1 aclk = ~aclk;
+  initial begin
+    repeat (4) @(posedge aclk);
+    aresetn <= 1;
+    @(posedge done) $display("protocol errors: %0d", protocol_errors);
+    $finish;
+  end
+endmodule
+"""
+
+
+def in_icarus(spec, products, folder):
+    """Outputs of each product by Icarus alone: design and bench as under cocotb, which takes longer to start."""
+    for name, text in ((spec.name, verilog(spec)), ("bench", bench(spec)), ("clock", CLOCK)):
+        (folder / f"{name}.v").write_text(text)
+    plusargs = write_streams(spec, products, folder)
+    sources = [f"{name}.v" for name in (spec.name, "bench", "clock")]
+    subprocess.run(["iverilog", "-g2012", "-o", "clock.vvp", *sources], cwd=folder, check=True, capture_output=True)
+    done = subprocess.run(["vvp", "clock.vvp", *plusargs], cwd=folder, check=True, capture_output=True, text=True)
+    assert "protocol errors: 0\n" in done.stdout
+    return read_products(spec, products, folder)
+
+
+def in_verilator(spec, products, folder):
+    return replay_streams(build_bench(spec, verilog(spec), "verilator"), spec, products, folder)[0]
+
+
+def check(a_name, w_name, simulate, folder):
+    formats = {"activations": parse(a_name), "weights": parse(w_name)}
+    spec = Spec(**formats, rows=ROWS, cols=COLS, lanes=LANES, depth=13, name="formats")
+    products = [*every_pair(a_name, w_name), *(random_pair(a_name, w_name, k, seed=k) for k in (11, 13))]
+    came = simulate(spec, [operands(spec, {"a": a, "w": w}) for a, w in products], folder)
+    for number, ((a, w), y) in enumerate(zip(products, came, strict=True)):
+        assert y.tolist() == expected(a_name, w_name, a, w), f"{a_name} x {w_name}, product {number}, K = {len(w)}"
+
+
+@NEEDS_ICARUS
+@pytest.mark.parametrize("w_name", NARROW)
+@pytest.mark.parametrize("a_name", NARROW)
+def test_every_pair_of_codes(a_name, w_name, tmp_path):
+    check(a_name, w_name, in_icarus, tmp_path)
+
+
+@pytest.mark.skipif(bool(missing("verilator")), reason=missing("verilator"))
+@pytest.mark.parametrize(
+    ("a_name", "w_name"),
+    [("int4", "uint3"), ("uint1", "int1"), ("bipolar", "bipolar"), ("bipolar", "int4"), ("uint4", "bipolar")],
+)
+def test_every_pair_of_codes_in_verilator(a_name, w_name, tmp_path):
+    check(a_name, w_name, in_verilator, tmp_path)
+
+
+WIDE = [
+    *(
+        ("int8", "int8"),
+        ("uint8", "int8"),
+        ("int8", "uint8"),
+        ("uint8", "uint8"),
+        ("int5", "uint7"),
+        ("uint6", "int13"),
+    ),
+    *(("int16", "int16"), ("uint16", "int16"), ("uint16", "uint16"), ("int11", "uint16"), ("bipolar", "int16")),
+    *(("int32", "int2"), ("uint3", "int32"), ("int32", "uint24"), ("uint32", "bipolar"), ("uint31", "int24")),
+]
+
+
+def wide_codes(random, name, shape):
+    """The extremes, their neighbours, zero and one, then random codes, in random order."""
+    codes, count = codes_of(name), shape[0] * shape[1]
+    some = [code for code in (codes[0], codes[-1], codes[0] + 1, codes[-1] - 1, 0, 1, -1) if code in codes]
+    some += [random.choice(codes) for _ in range(count - len(some))]
+    random.shuffle(some)
+    return np.array(some).reshape(shape)
+
+
+def check_wide(a_name, w_name, simulate, folder):
+    spec = Spec(activations=parse(a_name), weights=parse(w_name), rows=2, cols=3, lanes=2, depth=5, name="formats")
+    random = Random(f"{a_name} {w_name}")
+    a, w = wide_codes(random, a_name, (6, 5)), wide_codes(random, w_name, (5, 7))
+    (y,) = simulate(spec, [operands(spec, {"a": a, "w": w})], folder)
+    assert y.tolist() == expected(a_name, w_name, a, w)
+
+
+@NEEDS_ICARUS
+@pytest.mark.parametrize(("a_name", "w_name"), WIDE)
+def test_wide_formats(a_name, w_name, tmp_path):
+    check_wide(a_name, w_name, in_icarus, tmp_path)
+
+
+@pytest.mark.skipif(bool(missing("verilator")), reason=missing("verilator"))
+def test_wide_formats_in_verilator(tmp_path):
+    check_wide("uint31", "int24", in_verilator, tmp_path)
+
+
+@NEEDS_ICARUS
+@pytest.mark.parametrize(("a_name", "w_name"), [("int32", "int32"), ("uint32", "uint32"), ("uint32", "int32")])
+def test_widest_formats_scaled_down(a_name, w_name, tmp_path):
+    fields = {"requantize": "shift", "rounding": "half_even", "output": parse("int60"), "name": "formats"}
+    spec = Spec(activations=parse(a_name), weights=parse(w_name), rows=2, cols=3, lanes=2, depth=5, **fields)
+    random = Random(f"{a_name} {w_name}")
+    a, w = wide_codes(random, a_name, (6, 5)), wide_codes(random, w_name, (5, 7))
+    shift = [0, 1, 6, 7, 8, 31, 62]
+    given = operands(spec, {"a": a, "w": w, "shift": np.array(shift)})
+    (y,) = in_icarus(spec, [given], tmp_path)
+    rules = {"rounding": "half_even", "overflow": "saturate", "width": 60, "signed": True}
+    assert y.tolist() == [
+        [oracle.requantize(total, shift=bits, **rules) for total, bits in zip(row, shift, strict=True)]
+        for row in expected(a_name, w_name, a, w)
+    ]
+
+
+FIXED_POINT = [
+    *(("q3.4", "q2.3", "q6.2", "half_even"), ("uq2.4", "q1.5", "q3.3", "half_up"), ("q1.7", "uq0.4", "uq1.5", "floor")),
+    *(
+        ("uq4.0", "q2.2", "q5.2", "half_away"),
+        ("bipolar", "q2.3", "q4.1", "toward_zero"),
+        ("q2.2", "int3", "q4.1", "ceil"),
+    ),
+]
+
+
+def value(name, code):
+    """What a code of a fixed-point format stands for."""
+    fraction = int(name.partition(".")[2] or 0)
+    return Fraction(2 * code - 1 if name == "bipolar" else code, 1 << fraction)
+
+
+@NEEDS_ICARUS
+@pytest.mark.parametrize(("a_name", "w_name", "y_name", "rounding"), FIXED_POINT)
+def test_fixed_point_values(a_name, w_name, y_name, rounding, tmp_path):
+    """The real product, rounded to the grid of the output: no shift is given, the formats say it."""
+    formats = {"activations": parse(a_name), "weights": parse(w_name), "output": parse(y_name)}
+    spec = Spec(**formats, rows=2, cols=3, lanes=2, depth=3, requantize="shift", rounding=rounding, name="formats")
+    random = Random(f"{a_name} {w_name}")
+    a, w = (
+        np.array([random.randint(*formats[name].code_range) for _ in range(3 * count)]).reshape(shape)
+        for name, count, shape in (("activations", 12, (12, 3)), ("weights", 10, (3, 10)))
+    )
+    (y,) = in_icarus(spec, [operands(spec, {"a": a, "w": w})], tmp_path)
+    lo, hi = formats["output"].code_range
+    grid = 1 << int(y_name.partition(".")[2])
+
+    def code(m, n):
+        real = sum(value(a_name, int(x)) * value(w_name, int(y)) for x, y in zip(a[m], w[:, n], strict=True))
+        return oracle.clamp(oracle.ROUND[rounding](real * grid), lo, hi)
+
+    assert y.tolist() == [[code(m, n) for n in range(10)] for m in range(12)]
