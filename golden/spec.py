@@ -15,6 +15,8 @@ from .rounding import OVERFLOWS, ROUNDINGS
 
 REQUANTIZERS = ("none", "shift", "multiplier")
 ACTIVATIONS = ("none", "relu")
+MULTIPLIER_STYLES = ("auto", "logic", "dsp")
+LOGIC_BITS = 4
 SHIFT_BITS = 6
 MAX_SHIFT = 62
 LIMITS = {"rows": 1024, "cols": 1024, "lanes": 1024, "depth": 1 << 24}
@@ -50,6 +52,9 @@ class Spec:
     a_zero_point, w_zero_point, y_zero_point : whether the design takes such a zero point at run time (a code of the
         format it belongs to).
 
+    multiplier_style : how integer products are made, which changes area and latency but no result: "logic" (adders of
+        bit planes), "dsp" (a multiplication that synthesis maps to DSP blocks), "auto": logic up to 4 bits.
+
     Raises
     ------
     TypeError for a wrong kind, ValueError for a wrong value. The message names the field, the rule and the value.
@@ -75,6 +80,7 @@ class Spec:
     a_zero_point: bool = False
     w_zero_point: bool = False
     y_zero_point: bool = False
+    multiplier_style: str = "auto"
     name: str = "mac_array"
 
     def __post_init__(self):
@@ -141,6 +147,7 @@ class Spec:
             ("rounding", ROUNDINGS),
             ("overflow", OVERFLOWS),
             ("activation", ACTIVATIONS),
+            ("multiplier_style", MULTIPLIER_STYLES),
         ):
             if getattr(self, field) not in names:
                 raise ValueError(f"{field} must be one of {', '.join(names)}, not {getattr(self, field)!r}")
@@ -277,6 +284,13 @@ class Spec:
     def is_binary(self):
         """Both operands bipolar: no code pair multiplies to zero."""
         return isinstance(self.activations, Bipolar) and isinstance(self.weights, Bipolar)
+
+    @property
+    def multiply(self):
+        """How integer products are made: "logic" or "dsp"."""
+        if self.multiplier_style != "auto":
+            return self.multiplier_style
+        return "logic" if min(self.activations.width, self.weights.width) <= LOGIC_BITS else "dsp"
 
     def beats(self, k):
         """Beats that a tile of reduction depth k takes: ceil(k / lanes)."""

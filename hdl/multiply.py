@@ -1,19 +1,20 @@
 """Products of operand pairs, one multiplier per kind of pairing, all behind `dot_product`.
 
 Each kind gives the words whose sum is the dot product of one beat; a tree with a register after each level adds them.
+benchmarks/luts.py counts what each costs.
 """
 
 from amaranth.hdl import Module, Mux, Value
 
 from golden.formats import Bipolar
-from golden.spec import Spec
+from golden.spec import Spec, scale_interval
 
-from .words import Word, add_tree, register, tree_levels
+from .words import Word, add_shifted, add_tree, gate, negative, register, shape_of, tree_levels
 
 GROUP = 3
 
 
-class IntegerDot:
+class DspDot:
     """sum_l a[l] * w[l] for integer operands. Latency 1 + ceil(log2(lanes)), throughput 1, no overflow.
 
     The products are registered on their own, so that synthesis maps each to a DSP block or to its own multiplier
@@ -33,6 +34,45 @@ class IntegerDot:
             for lane, (x, y) in enumerate(zip(a, w, strict=True))
         ]
         return add_tree(m, products, "sum")
+
+
+class PlaneDot:
+    """sum_l x[l] * y[l] for integer operands, without multipliers, y being the narrower operand.
+
+    = sum_j 2**j * plane[j], plane[j] = sum_l x[l] * bit j of y[l]; the top plane of a signed y counts negative. Lanes
+    are summed plane by plane, then planes two by two, whose low bits pass by the adder.
+    Latency max(1, ceil(log2(lanes)) + ceil(log2(bits of y))), throughput 1, no overflow.
+    """
+
+    def __init__(self, spec: Spec):
+        self.spec = spec
+        shapes = {"a": shape_of(*spec.a_range), "w": shape_of(*spec.w_range)}
+        self.narrow = min(shapes, key=lambda name: (shapes[name].width, name == "a"))
+        self.wide_range = spec.w_range if self.narrow == "a" else spec.a_range
+        self.bits = shapes[self.narrow]
+
+    @property
+    def latency(self):
+        return max(1, tree_levels(self.spec.lanes) + tree_levels(self.bits.width))
+
+    def build(self, m: Module, a: list[Value], w: list[Value], pad: Value | None) -> Word:
+        x, y = (w, a) if self.narrow == "a" else (a, w)
+        planes = [add_tree(m, self._rows(x, y, bit), f"plane_{bit}") for bit in range(self.bits.width)]
+        if self.bits.signed:
+            planes[-1] = negative(planes[-1])
+        if len(planes) == 1 and self.spec.lanes == 1:
+            return register(m, planes[0], "sum")
+        for level in range(tree_levels(len(planes))):
+            pairs = [planes[i : i + 2] for i in range(0, len(planes), 2)]
+            planes = [
+                register(m, add_shifted(*pair, 1 << level) if len(pair) == 2 else pair[0], f"sum_{level}_{i}")
+                for i, pair in enumerate(pairs)
+            ]
+        return planes[0]
+
+    def _rows(self, x, y, bit):
+        lo, hi = scale_interval(self.wide_range, 1)
+        return [Word(gate(wide, narrow[bit]), lo, hi) for wide, narrow in zip(x, y, strict=True)]
 
 
 class SignDot:
@@ -96,4 +136,4 @@ def dot_product(spec: Spec):
         return BinaryDot(spec)
     if isinstance(spec.activations, Bipolar) or isinstance(spec.weights, Bipolar):
         return SignDot(spec)
-    return IntegerDot(spec)
+    return PlaneDot(spec) if spec.multiply == "logic" else DspDot(spec)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil, log2
 
-from amaranth.hdl import Module, Shape, Signal, Value, ValueLike
+from amaranth.hdl import Cat, Module, Shape, Signal, Value, ValueLike
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,27 @@ def add(*words: Word) -> Word:
     for word in words[1:]:
         total = total + word.value
     return Word(total, sum(word.lo for word in words), sum(word.hi for word in words))
+
+
+def gate(value: Value, bit: Value) -> Value:
+    """The value where the bit is set, else zero, of the value's shape: one AND per bit."""
+    mask = bit.replicate(len(value))
+    return value & (mask.as_signed() if value.shape().signed else mask)
+
+
+def negative(word: Word) -> Word:
+    """Minus the word."""
+    return Word(-Value.cast(word.value), -word.hi, -word.lo)
+
+
+def add_shifted(low: Word, high: Word, shift: int) -> Word:
+    """low + high * 2**shift; the lowest `shift` bits of `low` pass by the adder."""
+    bits = Value.cast(low.value)
+    kept = bits[shift:].as_signed() if low.shape.signed else bits[shift:]
+    total = add(Word(kept, low.lo >> shift, low.hi >> shift), high)
+    joined = Cat(bits[:shift], Value.cast(total.value)[: total.shape.width])
+    lo, hi = total.lo << shift, (total.hi << shift) + (1 << shift) - 1
+    return Word(joined.as_signed() if total.shape.signed else joined, lo, hi)
 
 
 def tree_levels(count):
