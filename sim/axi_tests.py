@@ -1,0 +1,137 @@
+"""cocotb tests of the AXI4-Stream ports, run inside the simulator with clients that are not this project's own.
+
+`axi.json`, in the folder the simulation runs in, holds two products, `first` and `second`: for each stream a list of
+frames (one per tile or parameter set), each its bytes in hexadecimal, beat after beat, lowest byte first.
+"""
+
+import itertools
+import json
+from pathlib import Path
+from random import Random
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, RisingEdge
+from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
+
+PERIOD_NS = 2
+QUIET_CYCLES = 60
+TIMEOUT_CYCLES = 20_000
+
+
+class Ports:
+    """Clock, reset, and a client at every stream of the top module."""
+
+    def __init__(self, dut, names):
+        self.dut = dut
+        dut.aresetn.value = 0
+        cocotb.start_soon(Clock(dut.aclk, PERIOD_NS, "ns").start())
+        how = {"clock": dut.aclk, "reset": dut.aresetn, "reset_active_level": False}
+        self.sources = {name: AxiStreamSource(AxiStreamBus.from_prefix(dut, f"s_axis_{name}"), **how) for name in names}
+        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis_y"), **how)
+
+    @property
+    def all(self):
+        return [*self.sources.values(), self.sink]
+
+    def pause(self, chance, seed):
+        """From now on each stream pauses in a fraction `chance` of the cycles, on its own."""
+        for number, port in enumerate(self.all):
+            random = Random(seed + number)
+            port.set_pause_generator(random.random() < chance for _ in itertools.count())
+
+    async def reset(self, cycles=3):
+        """Asserts the reset, drops what the clients still hold, and sees that nothing comes out on its own."""
+        self.dut.aresetn.value = 0
+        for port in self.all:
+            port.clear()
+        await ClockCycles(self.dut.aclk, 2)
+        assert self.dut.m_axis_y_tvalid.value == 0, "m_axis_y_tvalid in reset"
+        await ClockCycles(self.dut.aclk, cycles)
+        for port in self.all:
+            port.clear()
+        self.dut.aresetn.value = 1
+        await self.quiet()
+
+    async def quiet(self):
+        for _ in range(QUIET_CYCLES):
+            await RisingEdge(self.dut.aclk)
+            assert self.dut.m_axis_y_tvalid.value == 0, "an output that nothing asked for"
+        assert self.sink.empty()
+
+    def send(self, product):
+        for name, source in self.sources.items():
+            for frame in product[name]:
+                source.send_nowait(AxiStreamFrame(tdata=bytes.fromhex(frame)))
+
+    async def expect(self, product):
+        """Waits for all output frames and compares them; nothing may follow."""
+        for _ in range(TIMEOUT_CYCLES):
+            if self.sink.count() >= len(product["y"]):
+                break
+            await RisingEdge(self.dut.aclk)
+        frames = [bytes(self.sink.recv_nowait().tdata).hex() for _ in range(self.sink.count())]
+        assert frames == product["y"]
+        await self.quiet()
+
+
+def products():
+    given = json.loads(Path("axi.json").read_text())
+    return given["first"], given["second"]
+
+
+def ports(dut, product):
+    return Ports(dut, [name for name in product if name != "y"])
+
+
+@cocotb.test()
+async def pauses(dut):
+    """Every stream pauses at random, from never to most of the time; two products without a reset between them."""
+    first, second = products()
+    streams = ports(dut, first)
+    await streams.reset()
+    for seed, chance in enumerate((0.0, 0.3, 0.8)):
+        streams.pause(chance, 100 * seed)
+        for product in (first, second, first):
+            streams.send(product)
+            await streams.expect(product)
+
+
+@cocotb.test()
+async def one_stream_pauses(dut):
+    """Each stream in turn is there in one cycle of ten, the others always."""
+    first, _ = products()
+    streams = ports(dut, first)
+    await streams.reset()
+    for number, slow in enumerate(streams.all):
+        streams.pause(0.0, 0)
+        random = Random(number)
+        slow.set_pause_generator(random.random() < 0.9 for _ in itertools.count())
+        streams.send(first)
+        await streams.expect(first)
+
+
+@cocotb.test()
+async def reset_in_flight(dut):
+    """A reset at every moment of a product: within a tile, while it drains, between. Then another product is right."""
+    first, second = products()
+    streams = ports(dut, first)
+    await streams.reset()
+    tiles_under_way = set()
+    for chance in (0.0, 0.5):
+        moment = 2
+        while True:
+            streams.pause(chance, moment)
+            streams.send(first)
+            await ClockCycles(dut.aclk, moment)
+            if streams.sink.count() == len(first["y"]):
+                break
+            tiles_under_way.add(streams.sink.count())
+            await streams.reset()
+            streams.pause(chance, moment)
+            streams.send(second)
+            await streams.expect(second)
+            moment += 3
+        streams.sink.clear()
+        await streams.quiet()
+    assert tiles_under_way == set(range(len(first["y"])))

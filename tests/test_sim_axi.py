@@ -1,0 +1,81 @@
+"""The AXI4-Stream top, without any bench of ours around it, under the clients of cocotbext-axi in both simulators."""
+
+import json
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from simulation import SIMULATORS, random_operands, verilog
+
+from golden.formats import parse, to_bits
+from golden.spec import Spec
+from golden.tensors import golden
+from sim.simulators import build, run
+from sim.streams import input_streams
+
+pytestmark = pytest.mark.skipif(
+    find_spec("cocotbext") is None or find_spec("cocotbext.axi") is None,
+    reason="cocotbext-axi is not installed: pip install cocotbext-axi",
+)
+
+INT8 = {"activations": parse("int8"), "weights": parse("int8")}
+SIGNS = {"activations": parse("bipolar"), "weights": parse("bipolar")}
+MIXED = {"activations": parse("uint4"), "weights": parse("bipolar")}
+SCALED = {"requantize": "multiplier", "multiplier_bits": 12, "bias": parse("int16"), "output": parse("int8")}
+DESIGNS = {
+    "multiplier": Spec(**INT8, **SCALED, rows=3, cols=4, lanes=2, y_zero_point=True, name="axi_multiplier"),
+    "binary": Spec(**SIGNS, rows=2, cols=3, lanes=5, bias=parse("int5"), output=parse("bipolar"), name="axi_binary"),
+    "mixed": Spec(**MIXED, rows=4, cols=2, lanes=1, name="axi_mixed"),
+}
+DEPTHS = (11, 2)
+
+
+def frames(stream):
+    """Bytes in hexadecimal, cut after each `last`."""
+    ends = np.flatnonzero(stream.last) + 1
+    return [stream.data[begin:end].tobytes().hex() for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def y_frames(spec, y):
+    """What must come out: all tile rows of a tile column, then the next; in a tile the last row first.
+
+    In a beat column 0 has the lowest bits.
+    """
+    raw = to_bits(y, spec.y)
+
+    def beat(row):
+        word = sum(int(code) << index * spec.y.width for index, code in enumerate(row))
+        return word.to_bytes(-(-spec.cols * spec.y.width // 8), "little").hex()
+
+    return [
+        "".join(beat(raw[row, n : n + spec.cols]) for row in reversed(range(m, m + spec.rows)))
+        for n in range(0, y.shape[1], spec.cols)
+        for m in range(0, y.shape[0], spec.rows)
+    ]
+
+
+def product(spec, k, seed):
+    """Frames of each stream for a product of two by two tiles."""
+    given = random_operands(spec, 2 * spec.rows, k, 2 * spec.cols, seed)
+    streams = {name: frames(stream) for name, stream in input_streams(spec, given).items()}
+    return streams | {"y": y_frames(spec, golden(spec, given))}
+
+
+@pytest.mark.parametrize("testcase", ["pauses", "one_stream_pauses", "reset_in_flight"])
+@pytest.mark.parametrize("name", DESIGNS)
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_axi_clients(name, simulator, testcase, tmp_path):
+    spec = DESIGNS[name]
+    first, second = (product(spec, k, seed) for seed, k in enumerate(DEPTHS))
+    assert first["y"] != second["y"]
+    (tmp_path / "axi.json").write_text(json.dumps({"first": first, "second": second}))
+    built = build(simulator, {f"{spec.name}.v": verilog(spec)}, top=spec.name)
+    run(built, "sim.axi_tests", tmp_path, testcase=testcase)
+
+
+def test_expected_frames_in_figures():
+    spec = Spec(activations=parse("int2"), weights=parse("int2"), rows=2, cols=2, output=parse("int5"))
+    y = np.array([[1, -1, 5, 0], [2, -2, 6, 0], [3, -3, 7, 0], [4, -4, -8, 1]])
+    tiles = [[(2, 30), (1, 31)], [(4, 28), (3, 29)], [(6, 0), (5, 0)], [(24, 1), (7, 0)]]
+    words = [[low + 32 * high for low, high in tile] for tile in tiles]
+    assert y_frames(spec, y) == ["".join(word.to_bytes(2, "little").hex() for word in tile) for tile in words]
