@@ -1,19 +1,22 @@
 """The command line. One short function per command; the work is done in flows."""
 
 import json
+import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from amaranth.hdl import UnusedElaboratable
 from typer.exceptions import Abort, TyperException
 
 from golden.spec import Spec
 from sim.simulators import SIMULATORS
 
 from . import __version__, flows, report
-from .errors import InputError
-from .folder import Folder, open_folder
+from .errors import InputError, reason
+from .folder import check_place, open_folder
 from .options import takes_design
 from .progress import Progress
 
@@ -29,7 +32,11 @@ Out = Annotated[Path, typer.Option(help="Build folder to make.")]
 SimulatorOption = Annotated[str, typer.Option(help=f"{', '.join(SIMULATORS)} or both.")]
 Inputs = Annotated[
     Path | None,
-    typer.Option(help="Npz with a, w and the parameters the design takes, as integer codes.", show_default=False),
+    typer.Option(
+        help="Npz of integer codes: a (M, K), w (K, N) and, where the design takes them, bias, multiplier, shift, "
+        "y_zero_point (N values or one), a_zero_point, w_zero_point (one).",
+        show_default=False,
+    ),
 ]
 Random = Annotated[
     int | None, typer.Option(help="Random operands for at least that many outputs (default: 1000).", show_default=False)
@@ -38,16 +45,42 @@ Seed = Annotated[int, typer.Option(help="Seed of random operands and stalls.")]
 Stall = Annotated[float, typer.Option(help="Fraction of cycles in which each stream stalls, 0 to 0.9.")]
 Waves = Annotated[bool, typer.Option("--waves", help="Record waves (FST) and a GTKWave save file.")]
 Hardware = Annotated[
-    Path | None, typer.Option(help="Your own dump: npz with y, and the inputs or --inputs.", show_default=False)
+    Path | None,
+    typer.Option(
+        help="Your own dump: npz with y (M, N), and the inputs as simulate takes them; without, those of --inputs or "
+        "of the last run.",
+        show_default=False,
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
+def _print_version(asked: bool):
+    if asked:
+        print(__version__)
+        raise typer.Exit()
+
+
+@app.callback()
+def _bittrue(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+):
+    """Options before the command."""
+
+
 @app.command()
 @takes_design
 def generate(spec: Spec, out: Out = Path("build/mac_array"), quiet: Quiet = False, as_json: Json = False):
-    """Generate Verilog for a chosen bit width, with its manifest."""
+    """Generate Verilog for a chosen bit width, with its manifest.
+
+    --activations and --weights are needed; all else has a default. A design file holds the same names with
+    underscores (activations = "int8"); OUT/design.toml is one. A build folder that is there already is replaced.
+
+    Example: bittrue generate --activations int8 --weights int4 --requantize multiplier --output int8
+    """
     folder = flows.generate(spec, out, Progress(quiet=quiet))
     _print(report.generated(folder), report.generated_json(folder), quiet, as_json)
 
@@ -65,8 +98,11 @@ def simulate(
     as_json: Json = False,
 ):
     """Run the Verilog in a simulator, under cocotb, and keep what it gives."""
-    opened = open_folder(folder)
-    results = _simulate(opened, simulator, inputs, random, seed, stall, waves, Progress(quiet=quiet))
+    opened, progress = open_folder(folder), Progress(quiet=quiet)
+    simulators, arrays = _prepared(opened.spec, simulator, inputs, random, seed, stall, progress)
+    results = {
+        name: flows.simulate(opened, name, arrays, progress, stall=stall, seed=seed, waves=waves) for name in simulators
+    }
     _print(report.simulated(opened, results), report.simulated_json(opened, results), quiet, as_json)
     _finish(report.simulators_agree(results))
 
@@ -80,8 +116,7 @@ def compare(
     as_json: Json = False,
 ):
     """Compare what the hardware gave with the golden model; explain the first difference."""
-    opened = open_folder(folder)
-    _compare(opened, hardware, inputs, quiet, as_json)
+    _compare(open_folder(folder), hardware, inputs, quiet, as_json)
 
 
 @app.command()
@@ -98,44 +133,45 @@ def run(
     quiet: Quiet = False,
     as_json: Json = False,
 ):
-    """Generate, simulate and compare."""
-    _simulators(simulator)
-    folder = flows.generate(spec, out, Progress(quiet=quiet))
-    _simulate(folder, simulator, inputs, random, seed, stall, waves, Progress(quiet=quiet))
+    """Generate, simulate and compare: the three commands in one, with the options of all."""
+    progress = Progress(quiet=quiet)
+    check_place(out)
+    simulators, arrays = _prepared(spec, simulator, inputs, random, seed, stall, progress)
+    folder = flows.generate(spec, out, progress)
+    for name in simulators:
+        flows.simulate(folder, name, arrays, progress, stall=stall, seed=seed, waves=waves)
     _compare(folder, None, None, quiet, as_json)
 
 
 @app.command()
 def demo(
-    out: Out = Path("build/digits"),
-    simulator: SimulatorOption = "verilator",
+    out: Annotated[Path, typer.Option(help="Folder for the build folders of all layers.")] = Path("build/digits"),
+    simulator: Annotated[str, typer.Option(help=f"{' or '.join(SIMULATORS)}.")] = "verilator",
     quiet: Quiet = False,
     as_json: Json = False,
 ):
     """Classify handwritten digits with three quantized networks, every layer through generated Verilog."""
     from .demo import run_demo
 
-    results = run_demo(out, _simulators(simulator)[0], Progress(quiet=quiet))
+    if simulator not in SIMULATORS:
+        raise InputError(f"simulator must be {' or '.join(SIMULATORS)}, not {simulator!r}")
+    flows.check_simulator(simulator)
+    results = run_demo(out, simulator, Progress(quiet=quiet))
     _print(report.demonstrated(results), report.demonstrated_json(results), quiet, as_json)
     _finish(all(result.agrees for result in results))
 
 
-@app.command()
-def version():
-    """Print the version."""
-    print(__version__)
-
-
 def _simulators(name):
-    if name == "both":
-        return SIMULATORS
-    if name not in SIMULATORS:
+    if name not in (*SIMULATORS, "both"):
         raise InputError(f"simulator must be {', '.join(SIMULATORS)} or both, not {name!r}")
-    return (name,)
+    chosen = SIMULATORS if name == "both" else (name,)
+    for each in chosen:
+        flows.check_simulator(each)
+    return chosen
 
 
-def _simulate(folder: Folder, simulator, inputs, random, seed, stall, waves, progress):
-    chosen = _simulators(simulator)
+def _prepared(spec, simulator, inputs, random, seed, stall, progress):
+    """The simulators and the arrays of a run: all that can be wrong with it, before anything is written."""
     if not 0 <= stall <= 0.9:
         raise InputError(f"stall must be 0 to 0.9, not {stall}")
     if inputs is not None and random is not None:
@@ -144,12 +180,11 @@ def _simulate(folder: Folder, simulator, inputs, random, seed, stall, waves, pro
         raise InputError(f"random must be 1 to 10000000 outputs, not {random}")
     if not 0 <= seed < 1 << 31:
         raise InputError(f"seed must be 0 to 2147483647, not {seed}")
-    arrays = (
-        flows.inputs_from_file(folder, inputs) if inputs else flows.random_inputs(folder.spec, random or 1000, seed)
-    )
-    return {
-        name: flows.simulate(folder, name, arrays, progress, stall=stall, seed=seed, waves=waves) for name in chosen
-    }
+    chosen = _simulators(simulator)
+    with progress.step("preparing the operands"):
+        if inputs is not None:
+            return chosen, flows.inputs_from_file(spec, inputs)
+        return chosen, flows.random_inputs(spec, random or 1000, seed)
 
 
 def _compare(folder, hardware, inputs, quiet, as_json):
@@ -162,14 +197,16 @@ def _compare(folder, hardware, inputs, quiet, as_json):
         ran = [name for name in SIMULATORS if (folder.run(name) / flows.RUN_OUTPUTS).is_file()]
         results = [flows.compare_run(folder, name, progress) for name in ran or SIMULATORS[:1]]
     _print(report.compared(folder, results), report.compared_json(folder, results), quiet, as_json)
-    _finish(all(result.agrees for result in results) and report.dumps_agree(results))
+    _finish(all(result.agrees for result in results))
 
 
 def _print(text, data, quiet, as_json):
-    if as_json:
-        print(json.dumps(data, indent=2))
-    elif not quiet:
-        report.show(text)
+    if quiet and not as_json:
+        return
+    try:
+        print(json.dumps(data, indent=2) if as_json else report.rendered(text), flush=True)
+    except BrokenPipeError:
+        _close_stdout()  # the reader has seen enough; the exit code still tells the result
 
 
 def _finish(good):
@@ -179,28 +216,44 @@ def _finish(good):
 
 def main():
     """Runs the command line; whatever the user can mend is one line on stderr and exit code 2."""
+    warnings.simplefilter("ignore", UnusedElaboratable)  # an interruption leaves components that nothing used
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
     except InputError as error:
         sys.exit(_refuse(str(error)))
     except TyperException as error:
         sys.exit(_refuse(_one_line(error)))
-    except Abort:
+    except (Abort, KeyboardInterrupt):
         sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(141)
+    except OSError as error:
+        sys.exit(_unwritten(error))
+    except MemoryError as error:
+        sys.exit(_refuse(f"not enough memory: {reason(error)}"))
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _one_line(error: TyperException):
-    message = getattr(error, "format_message", lambda: str(error))()
-    return " ".join(message.split())
+    message = " ".join(getattr(error, "format_message", lambda: str(error))().split())
+    refused = getattr(error.__cause__, "errors", list)()
+    return f"{message}, not {refused[0]['input']!r}" if refused else message
 
 
 def _refuse(message):
     if message:
-        print(f"bittrue: {message}", file=sys.stderr)
+        line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
+        print(f"bittrue: {line}", file=sys.stderr)
     return 2
+
+
+def _unwritten(error: OSError):
+    """Exit code after a failure that no flow expects: a full disk under stdout or the folder of temporary files."""
+    _close_stdout()
+    return _refuse(f"cannot write {error.filename or 'the output'}: {reason(error)}")
+
+
+def _close_stdout():
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if __name__ == "__main__":

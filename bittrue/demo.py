@@ -21,7 +21,7 @@ class Demonstrated:
 
     version: str
     images: int
-    correct: tuple[int, int, int]
+    correct: tuple[int, ...]
     outputs: int
     mismatches: int
     cycles: int

@@ -6,11 +6,13 @@ import tomllib
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import tomli_w
 
 from golden.formats import Bipolar, parse
 from golden.mac import accumulator_range
 from golden.spec import Spec
+from golden.tensors import operands
 
 from .errors import InputError, as_input_error
 from .npz import read_npz
@@ -22,11 +24,11 @@ MAX_TOML_BYTES = 1 << 20
 
 def read_toml(path: Path) -> dict:
     """Fields of a design file, not checked yet. Raises InputError."""
-    with as_input_error(OSError, prefix=f"cannot read {path}"):
-        if path.stat().st_size > MAX_TOML_BYTES:
-            raise InputError(f"{path}: a design file has at most {MAX_TOML_BYTES} bytes")
-        text = path.read_bytes()
-    with as_input_error(tomllib.TOMLDecodeError, UnicodeDecodeError, prefix=str(path)):
+    with as_input_error(OSError, prefix=f"cannot read {path}"), path.open("rb") as file:
+        text = file.read(MAX_TOML_BYTES + 1)
+    if len(text) > MAX_TOML_BYTES:
+        raise InputError(f"{path}: a design file has at most {MAX_TOML_BYTES} bytes")
+    with as_input_error(ValueError, RecursionError, prefix=str(path)):
         given = tomllib.loads(text.decode())
     for name in given:
         if name not in FIELDS:
@@ -57,7 +59,7 @@ def to_spec(given: dict) -> Spec:
             with as_input_error(ValueError, prefix=name):
                 given[name] = parse(given[name])
     for name in ("clip", "accumulator_range"):
-        if isinstance(given.get(name), list):
+        if isinstance(given.get(name), list) and len(given[name]) == 2:
             given[name] = tuple(given[name])
     with as_input_error(ValueError, TypeError):
         return Spec(**given)
@@ -67,14 +69,16 @@ def with_real_weights(given: dict, path: Path) -> dict:
     """The fields, with the accumulator range that the weights `w` in an npz can reach. Raises InputError."""
     spec = to_spec({name: value for name, value in given.items() if name not in ("accumulator", "accumulator_range")})
     arrays = read_npz(path)
-    if "w" not in arrays or arrays["w"].ndim != 2 or arrays["w"].dtype.kind not in "iu":
+    w = arrays.get("w")
+    if w is None or w.ndim != 2 or w.size == 0 or w.dtype.kind not in "iu":
         raise InputError(f"{path}: w must be there, a matrix of integer codes")
-    w, (lo, hi) = arrays["w"], spec.weights.code_range
     if w.shape[0] > spec.depth:
         raise InputError(f"{path}: w has K = {w.shape[0]}; this design's depth is {spec.depth}")
-    if w.size == 0 or w.min() < lo or w.max() > hi:
-        raise InputError(f"{path}: w holds codes outside {spec.weights} [{lo}, {hi}]")
-    reached = accumulator_range(spec.weights.decode(w.astype("int64")) - int(arrays.get("w_zero_point", 0)), spec)
+    zero_point = {"w_zero_point": arrays["w_zero_point"]} if "w_zero_point" in arrays and spec.w_zero_point else {}
+    others = {"a": np.zeros((1, len(w)), int)} | dict.fromkeys(spec.parameters, 0)
+    with as_input_error(ValueError, prefix=str(path)):
+        checked = operands(spec, others | {"w": w} | zero_point)
+    reached = accumulator_range(spec.weights.decode(checked.w) - checked.w_zero_point, spec)
     return {**given, "accumulator_range": list(reached)}
 
 

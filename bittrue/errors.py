@@ -13,14 +13,15 @@ def as_input_error(*kinds, prefix=""):
     try:
         yield
     except kinds as error:
-        message = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{prefix}: {message}" if prefix else message) from error
+        raise InputError(f"{prefix}: {reason(error)}" if prefix else reason(error)) from error
 
 
-@contextmanager
 def writing(path):
     """Turns a failure to write into InputError: full disk, read-only folder, a file where a folder should be."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    return as_input_error(OSError, prefix=f"cannot write {path}")
+
+
+def reason(error):
+    """What an exception says, on one line, without error numbers."""
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(text.split()) or type(error).__name__

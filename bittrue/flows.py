@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 
 from golden.spec import Spec
-from golden.tensors import Operands, golden, operands
+from golden.tensors import Operands, operands
 from hdl.timing import cycles
 from hdl.verilog import YosysError, to_verilog
 from sim.diagnose import Diagnosis, diagnose
 from sim.replay import Replay, build_bench, replay
-from sim.simulators import WAVES, SimulationError
+from sim.simulators import SIMULATORS, WAVES, SimulationError, default_cache, require
 from sim.stimulus import random_arrays
 from sim.streams import tiling
 from sim.waves import save_file
 
 from .errors import InputError, as_input_error, writing
-from .folder import Folder, create
-from .npz import read_npz, write_npz
+from .folder import Folder, check_place, create, replaced
+from .npz import read_npz
 from .progress import Progress
 
 RUN_INPUTS = "inputs.npz"
@@ -28,62 +28,101 @@ NOTES = ("y", "cycles", "beat_cycles", "stall", "verilog_sha256")
 
 def generate(spec: Spec, out: Path, progress: Progress) -> Folder:
     """Verilog and all that belongs to it, in a build folder. Raises InputError."""
+    check_place(out)
     with progress.step(f"generating {spec.name}"), as_input_error(YosysError, prefix="Yosys"):
         verilog = to_verilog(spec)
     return create(out, spec, verilog)
 
 
-def inputs_from_file(folder: Folder, path: Path) -> dict:
+def check_simulator(name: str):
+    """Raises InputError unless this simulator can run here."""
+    with as_input_error(SimulationError):
+        require(name)
+    cache = str(default_cache())
+    if name == "verilator" and cache.split() != [cache]:
+        raise InputError(
+            f"verilator cannot build in a path with spaces, such as {cache}; set XDG_CACHE_HOME to another"
+        )
+
+
+def inputs_from_file(spec: Spec, path: Path) -> dict:
     """The arrays of a user's npz, checked against the design. Raises InputError."""
     arrays = read_npz(path)
     with as_input_error(ValueError, prefix=str(path)):
-        operands(folder.spec, arrays)
+        operands(spec, arrays)
     return arrays
 
 
 def random_inputs(spec: Spec, outputs: int, seed: int) -> dict:
-    """Arrays of a product with at least that many outputs, odd in every direction, over at least two tiles a side."""
+    """Arrays of a product with at least that many outputs, odd in every direction, over at least two tiles a side.
+
+    Raises InputError where no weights keep the design's promise.
+    """
     n = 2 * spec.cols + 1
     m = max(-(-outputs // n), spec.rows + 1)
     k = min(spec.depth, 4 * max(spec.lanes, spec.rows) + spec.lanes // 2 + 1)
-    return random_arrays(spec, m=m, k=k, n=n, seed=seed)
+    with as_input_error(ValueError):
+        return random_arrays(spec, m=m, k=k, n=n, seed=seed)
 
 
 def simulate(folder: Folder, simulator: str, arrays: dict, progress: Progress, *, stall, seed, waves) -> Replay:
-    """Runs the folder's Verilog; leaves inputs.npz, hardware.npz and results.xml in its run. Raises InputError."""
+    """Runs the folder's Verilog; leaves inputs.npz, hardware.npz and results.xml in its run. Raises InputError.
+
+    A run takes the place of the one before. One that fails leaves its log there, and no hardware.npz.
+    """
     spec, run = folder.spec, folder.run(simulator)
     with as_input_error(ValueError):
         given = operands(spec, arrays)
-    with as_input_error(SimulationError):
-        with progress.step(f"building with {simulator}"):
-            built = build_bench(spec, folder.verilog, simulator, waves=waves)
-        with writing(run):
-            run.mkdir(parents=True, exist_ok=True)
-            for stale in (RUN_INPUTS, RUN_OUTPUTS):
-                (run / stale).unlink(missing_ok=True)
-            with progress.watch(f"simulating in {simulator}", run / "y.hex", tiling(spec, given).y_beats):
-                result = replay(built, spec, given, run, stall=stall, seed=seed)
-    notes = {"y": result.y, "cycles": result.cycles, "beat_cycles": result.beat_cycles, "stall": stall}
-    write_npz(run / RUN_INPUTS, arrays)
-    write_npz(run / RUN_OUTPUTS, {**arrays, **notes, "verilog_sha256": folder.sha256})
-    return result
+    cannot_build = as_input_error(OSError, prefix=f"cannot build in the cache {default_cache()}")
+    with as_input_error(SimulationError), cannot_build, progress.step(f"building with {simulator}"):
+        built = build_bench(spec, folder.verilog, simulator, waves=waves)
+    with replaced(run) as fresh:
+        try:
+            with progress.watch(f"simulating in {simulator}", fresh / "y.hex", tiling(spec, given).y_beats):
+                result = replay(built, spec, given, fresh, stall=stall, seed=seed)
+        except SimulationError as error:
+            failure = str(error).replace(str(fresh), str(run))
+        else:
+            _record(fresh, arrays, result, stall=stall, verilog_sha256=folder.sha256)
+            return result
+    raise InputError(failure)
+
+
+def _record(run, arrays, result, **notes):
+    outputs = {"y": result.y, "cycles": result.cycles, "beat_cycles": result.beat_cycles}
+    np.savez_compressed(run / RUN_INPUTS, **arrays)
+    np.savez_compressed(run / RUN_OUTPUTS, **arrays, **outputs, **notes)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One dump of hardware outputs against golden; `depth` is the K of its product."""
+    """One dump of hardware outputs y [M, N] against golden."""
 
     source: str
+    given: Operands = field(repr=False)
+    y: np.ndarray = field(repr=False)
     diagnosis: Diagnosis
-    depth: int
     cycles: int | None = None
     expected_cycles: int | None = None
     utilization: float | None = None
-    y: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int64), repr=False)
+
+    @property
+    def depth(self):
+        """K of the product."""
+        return self.given.shape[1]
 
     @property
     def agrees(self):
         return self.diagnosis.count == 0 and self.diagnosis.compared > 0
+
+    def has_inputs_of(self, other):
+        """Whether another comparison was of the same product."""
+        pairs = zip(_inputs(self.given), _inputs(other.given), strict=True)
+        return all(np.array_equal(one, another) for one, another in pairs)
+
+
+def _inputs(given):
+    return given.a, given.w, given.a_zero_point, given.w_zero_point, *given.parameters.values()
 
 
 def compare_run(folder: Folder, simulator: str, progress: Progress) -> Comparison:
@@ -105,36 +144,42 @@ def compare_dump(folder: Folder, path: Path, inputs: Path | None, progress: Prog
     Raises InputError.
     """
     record = read_npz(path)
-    if "y" not in record:
-        raise InputError(f"{path}: y: array missing")
-    if "a" not in record:
-        source = inputs or _latest_inputs(folder)
-        record = {**read_npz(source), **{name: record[name] for name in NOTES if name in record}}
+    own = sorted(set(record) - set(NOTES))
+    if own and inputs is not None:
+        raise InputError(f"{path} has inputs of its own ({', '.join(own)}); give them there or with --inputs, not both")
+    if not own:
+        record |= read_npz(inputs or _latest_inputs(folder))
     return _compare(folder, path.name, path, record, progress)
 
 
 def _latest_inputs(folder):
-    runs = sorted(folder.path.glob(f"runs/*/{RUN_INPUTS}"), key=lambda path: path.stat().st_mtime)
+    runs = [path for name in SIMULATORS if (path := folder.run(name) / RUN_INPUTS).is_file()]
     if not runs:
         raise InputError("the dump has no inputs and nothing was simulated here; give them with --inputs FILE.npz")
-    return runs[-1]
+    return max(runs, key=lambda path: path.stat().st_mtime)
 
 
 def _compare(folder, source, path, record, progress):
     arrays = {name: value for name, value in record.items() if name not in NOTES}
     with as_input_error(ValueError, prefix=str(path)):
+        if "y" not in record:
+            raise InputError(f"{path}: y: array missing")
         given = operands(folder.spec, arrays)
+        speed = _speed(folder.spec, given, record)
         with progress.step("comparing with golden"):
             diagnosis = diagnose(folder.spec, given, record["y"])
-    return Comparison(source, diagnosis, given.shape[1], *_speed(folder.spec, given, record), y=record["y"])
+    return Comparison(source, given, record["y"], diagnosis, *speed)
 
 
 def _speed(spec, given: Operands, record):
-    """Cycles measured, cycles by the closed form (without stalls), utilization."""
+    """Cycles measured, cycles by the closed form (without stalls), utilization. Raises ValueError."""
     if "cycles" not in record:
         return None, None, None
-    cut, counted = tiling(spec, given), int(record["cycles"])
-    unstalled = float(record.get("stall", 1)) == 0
+    counted = record["cycles"]
+    if counted.shape or counted.dtype.kind not in "iu" or counted < 1:
+        raise ValueError(f"cycles must be one positive integer, not {counted}")
+    cut, counted = tiling(spec, given), int(counted)
+    unstalled = np.array_equal(record.get("stall"), 0)
     expected = cycles(spec, [cut.beats] * cut.tiles) if unstalled else None
     return counted, expected, cut.macs / (spec.rows * spec.cols * spec.lanes * counted)
 
@@ -146,12 +191,8 @@ def _mark_waves(folder, simulator, result, record):
     if not waves.is_file():
         return
     first = result.diagnosis.first
-    cut = tiling(folder.spec, operands(folder.spec, {k: v for k, v in record.items() if k not in NOTES}))
-    beat = cut.y_beat_index(*first.index) if first else 0
+    beat = tiling(folder.spec, result.given).y_beat_index(*first.index) if first else 0
+    with as_input_error(KeyError, IndexError, TypeError, ValueError, prefix=f"{run / RUN_OUTPUTS}: beat_cycles"):
+        cycle = int(record["beat_cycles"][beat])
     with writing(run):
-        (run / "waves.gtkw").write_text(save_file(folder.spec, waves, int(record["beat_cycles"][beat])))
-
-
-def golden_outputs(spec: Spec, arrays: dict) -> np.ndarray:
-    """Golden codes for arrays that were checked before."""
-    return golden(spec, operands(spec, arrays))
+        (run / "waves.gtkw").write_text(save_file(folder.spec, waves, cycle))

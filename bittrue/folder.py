@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from golden.spec import Spec
 
 from . import __version__
 from .design import read_toml, to_spec, to_toml
-from .errors import InputError, as_input_error, writing
+from .errors import InputError, as_input_error, reason, writing
 from .manifest import manifest
+
+TEMPORARY = ".bittrue-"
 
 
 @dataclass(frozen=True)
@@ -47,35 +50,49 @@ def create(path: Path, spec: Spec, verilog: str) -> Folder:
 
     Raises InputError where the place holds something else or cannot be written.
     """
-    if path.exists() and not _is_replaceable(path):
-        raise InputError(f"{path} exists and is not a build folder; give another --out")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-        try:
-            fresh.chmod(0o755)
-            (fresh / "design.toml").write_text(to_toml(spec))
-            (fresh / f"{spec.name}.v").write_text(verilog)
-            (fresh / "manifest.json").write_text(json.dumps(manifest(spec, digest(verilog)), indent=2) + "\n")
-            _swap(fresh, path)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+    check_place(path)
+    with replaced(path) as fresh:
+        (fresh / "design.toml").write_text(to_toml(spec))
+        (fresh / f"{spec.name}.v").write_text(verilog)
+        (fresh / "manifest.json").write_text(json.dumps(manifest(spec, digest(verilog)), indent=2) + "\n")
     return Folder(path, spec, verilog)
 
 
-def _is_replaceable(path):
-    return path.is_dir() and (not any(path.iterdir()) or (path / "manifest.json").exists())
+def check_place(path: Path):
+    """Raises InputError unless a build folder may be put there: nothing, an empty folder or another build folder."""
+    with writing(path):
+        free = not path.exists() or path.is_dir() and (not any(path.iterdir()) or _is_build_folder(path))
+    if not free:
+        raise InputError(f"{path} exists and is not a build folder; give another --out")
+
+
+@contextmanager
+def replaced(path: Path):
+    """A fresh folder that takes the place of `path` when the block ends well; else all stays as it was.
+
+    Raises InputError where it cannot be written.
+    """
+    with writing(path):
+        place = path.resolve()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=place.parent))
+        try:
+            fresh.chmod(0o755)
+            yield fresh
+            _swap(fresh, place)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _swap(fresh, path):
     """Puts the fresh folder in the place of the old one; what goes is deleted only after the new one is there."""
     old = fresh.with_name(f"{fresh.name}-old")
-    if path.exists():
-        os.rename(path, old)
     try:
+        if path.exists():
+            os.rename(path, old)
         os.rename(fresh, path)
-    except OSError:
-        if old.exists():
+    except BaseException:
+        if old.exists() and not path.exists():
             os.rename(old, path)
         raise
     shutil.rmtree(old, ignore_errors=True)
@@ -85,16 +102,35 @@ def open_folder(path: Path) -> Folder:
     """Opens a build folder; checks that it is whole, of this version, its Verilog untouched. Raises InputError."""
     if not (path / "manifest.json").is_file():
         raise InputError(f"{path} is not a build folder: no manifest.json; make one with bittrue generate --out {path}")
-    with as_input_error(OSError, json.JSONDecodeError, UnicodeDecodeError, prefix=f"{path}/manifest.json"):
-        record = json.loads((path / "manifest.json").read_text())
-    if not isinstance(record, dict) or record.get("bittrue") != __version__:
-        made = record.get("bittrue") if isinstance(record, dict) else None
+    try:
+        record = _read_record(path)
+    except (OSError, ValueError, RecursionError) as error:
+        damage = f"{path}/manifest.json is damaged: {reason(error)}"
+        raise InputError(f"{damage}; delete the folder and generate it again") from error
+    if (made := record.get("bittrue")) != __version__:
         raise InputError(f"{path} was made by bittrue {made}, this is {__version__}; generate it again")
-    spec = to_spec(read_toml(path / "design.toml"))
+    given = read_toml(path / "design.toml")
+    with as_input_error(InputError, prefix=f"{path}/design.toml"):
+        spec = to_spec(given)
     with as_input_error(OSError, UnicodeDecodeError, prefix=f"cannot read {path}/{spec.name}.v"):
-        verilog = (path / f"{spec.name}.v").read_text()
-    if digest(verilog) != record.get("verilog", {}).get("sha256"):
+        verilog = (path / f"{spec.name}.v").read_bytes().decode()
+    expected = manifest(spec, digest(verilog))
+    if record.get("verilog") != expected["verilog"]:
         raise InputError(f"{path}/{spec.name}.v was edited since it was generated (sha256 differs); generate it again")
-    if manifest(spec, digest(verilog)) | {"tools": None} != record | {"tools": None}:
+    if record | {"tools": None} != expected | {"tools": None}:
         raise InputError(f"{path}/design.toml and manifest.json do not belong together; generate it again")
     return Folder(path, spec, verilog)
+
+
+def _read_record(path):
+    record = json.loads((path / "manifest.json").read_bytes())
+    if not isinstance(record, dict):
+        raise ValueError("it must hold an object")
+    return record
+
+
+def _is_build_folder(path):
+    try:
+        return "bittrue" in _read_record(path)
+    except (OSError, ValueError, RecursionError):
+        return False

@@ -9,7 +9,7 @@ import typer
 
 from golden.formats import KNOWN
 from golden.rounding import OVERFLOWS, ROUNDINGS
-from golden.spec import ACTIVATIONS, REQUANTIZERS, Spec
+from golden.spec import ACTIVATIONS, MULTIPLIER_STYLES, OPERAND_WIDTH, REQUANTIZERS, Spec
 
 from .design import parse_pair, read_toml, to_spec, with_real_weights
 
@@ -36,12 +36,13 @@ _DESIGN = inspect.Parameter(
 )
 _OPTIONS = [
     _option("name", str, "Name of the Verilog top module (default: mac_array).", _ARRAY),
-    _option("activations", str, f"Format of A: {_FORMATS}", _ARRAY),
-    _option("weights", str, "Format of W.", _ARRAY),
+    _option("activations", str, f"Format of A, at most {OPERAND_WIDTH} bits: {_FORMATS}", _ARRAY),
+    _option("weights", str, "Format of W, likewise.", _ARRAY),
     _option("rows", int, "Rows of processing elements, outputs of M (default: 8).", _ARRAY),
     _option("cols", int, "Columns of processing elements, outputs of N (default: 8).", _ARRAY),
     _option("lanes", int, "Products per element and cycle (default: 1).", _ARRAY),
     _option("depth", int, "Largest K of a tile (default: 512).", _ARRAY),
+    _option("multiplier_style", str, f"Integer products: {', '.join(MULTIPLIER_STYLES)} (default: auto).", _ARRAY),
     _option("accumulator", int, "Accumulator width in bits (default: exact, from formats and depth).", _ARRAY),
     _option("accumulator_overflow", str, f"What a narrower accumulator does: {', '.join(OVERFLOWS)}.", _ARRAY),
     _option("weights_from", Path, "Npz with the real weights w: derives the accumulator width from them.", _ARRAY),
@@ -70,7 +71,7 @@ def takes_design(command):
 
     own = list(inspect.signature(command).parameters.values())[1:]
     own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
-    wrapped.__signature__ = inspect.Signature([_DESIGN, *_OPTIONS, *own])
+    vars(wrapped)["__signature__"] = inspect.Signature([_DESIGN, *_OPTIONS, *own])
     return wrapped
 
 

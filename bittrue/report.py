@@ -10,13 +10,17 @@ from hdl.timing import latency
 from .design import describe
 from .flows import Comparison
 
+UNWRAPPED = 10_000
 
-def show(renderable):
-    """Prints to stdout; where that is no terminal, as wide as it needs to be."""
+
+def rendered(renderable):
+    """Text for stdout; where that is no terminal, with no line wrapped."""
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=200)
-    console.print(renderable)
+        console = Console(highlight=False, width=UNWRAPPED)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get().rstrip()
 
 
 def generated(folder):
@@ -70,8 +74,18 @@ def simulated_json(folder, results):
 
 
 def dumps_agree(results):
-    """Whether all compared dumps that came from the same inputs hold the same outputs."""
-    return all(np.array_equal(results[0].y, other.y) for other in results[1:] if other.y.shape == results[0].y.shape)
+    """Whether the dumps hold the same outputs; None where they come from different inputs."""
+    first, *others = results
+    if not all(first.has_inputs_of(other) for other in others):
+        return None
+    return all(np.array_equal(first.y, other.y) for other in others)
+
+
+_DUMPS = {
+    True: "the dumps are equal",
+    False: "the dumps DIFFER from each other",
+    None: "the dumps come from different inputs and are not compared with each other",
+}
 
 
 def compared(folder, results):
@@ -85,9 +99,9 @@ def compared(folder, results):
             _or_dash(result.expected_cycles),
             "-" if result.utilization is None else f"{100 * result.utilization:.2f} %",
         )
-    parts = [table]
+    parts: list[Table | Text] = [table]
     if len(results) > 1:
-        parts.append(Text(f"the dumps {'are equal' if dumps_agree(results) else 'DIFFER from each other'}"))
+        parts.append(Text(_DUMPS[dumps_agree(results)]))
     parts += [Text(explain(result)) for result in results if not result.agrees]
     return Group(*parts)
 
@@ -112,15 +126,21 @@ def explain(result: Comparison):
         f"  golden's steps: accumulator {first.accumulator}, biased {first.biased}, scaled {first.scaled}, "
         f"rounded {first.rounded}, code {first.golden}",
         f"  they part at: {diagnosis.step}: {diagnosis.cause}",
-        f"  this explains {diagnosis.explained} of {diagnosis.compared} outputs; {diagnosis.count} mismatch",
+        f"  {diagnosis.count} of {diagnosis.compared} outputs differ{_reach(diagnosis)}",
     ]
     lines += [f"  or: {alternative}" for alternative in diagnosis.alternatives]
     return "\n".join(lines)
 
 
+def _reach(diagnosis):
+    if diagnosis.step == "unknown":
+        return ""
+    return f"; hardware with this fault would give {diagnosis.explained} of {diagnosis.compared} just as they are"
+
+
 def compared_json(folder, results):
     return {
-        "equal": all(result.agrees for result in results) and dumps_agree(results),
+        "equal": all(result.agrees for result in results),
         "results": [
             {
                 "hardware": result.source,
@@ -174,15 +194,18 @@ def demonstrated(results):
 
 
 def demonstrated_json(results):
-    return [
-        {
-            "network": result.version,
-            "images": result.images,
-            **dict(zip(("float_correct", "golden_correct", "hardware_correct"), result.correct, strict=True)),
-            "outputs": result.outputs,
-            "mismatches": result.mismatches,
-            "cycles": result.cycles,
-            "utilization": result.utilization,
-        }
-        for result in results
-    ]
+    return {
+        "equal": all(result.agrees for result in results),
+        "networks": [
+            {
+                "network": result.version,
+                "images": result.images,
+                **dict(zip(("float_correct", "golden_correct", "hardware_correct"), result.correct, strict=True)),
+                "outputs": result.outputs,
+                "mismatches": result.mismatches,
+                "cycles": result.cycles,
+                "utilization": result.utilization,
+            }
+            for result in results
+        ],
+    }
