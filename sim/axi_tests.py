@@ -11,7 +11,7 @@ from random import Random
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
 PERIOD_NS = 2
@@ -40,18 +40,15 @@ class Ports:
             random = Random(seed + number)
             port.set_pause_generator(random.random() < chance for _ in itertools.count())
 
-    async def reset(self, cycles=3):
-        """Asserts the reset, drops what the clients still hold, and sees that nothing comes out on its own."""
+    async def reset(self, cycles=4):
+        """Asserts the reset and drops what the clients still hold."""
         self.dut.aresetn.value = 0
-        for port in self.all:
-            port.clear()
-        await ClockCycles(self.dut.aclk, 2)
-        assert self.dut.m_axis_y_tvalid.value == 0, "m_axis_y_tvalid in reset"
         await ClockCycles(self.dut.aclk, cycles)
         for port in self.all:
             port.clear()
+        await RisingEdge(self.dut.aclk)
+        assert self.dut.m_axis_y_tvalid.value == 0, "m_axis_y_tvalid in reset"
         self.dut.aresetn.value = 1
-        await self.quiet()
 
     async def quiet(self):
         for _ in range(QUIET_CYCLES):
@@ -85,7 +82,7 @@ def ports(dut, product):
 
 
 @cocotb.test()
-async def pauses(dut):
+async def random_pauses(dut):
     """Every stream pauses at random, from never to most of the time; two products without a reset between them."""
     first, second = products()
     streams = ports(dut, first)
@@ -112,6 +109,24 @@ async def one_stream_pauses(dut):
 
 
 @cocotb.test()
+async def valid_waits_for_no_ready(dut):
+    """`m_axis_y_tvalid` rises, and its data hold still, while nobody is ready."""
+    first, _ = products()
+    streams = ports(dut, first)
+    await streams.reset()
+    streams.sink.pause = True
+    streams.send(first)
+    await with_timeout(RisingEdge(dut.m_axis_y_tvalid), TIMEOUT_CYCLES * PERIOD_NS, "ns")
+    await RisingEdge(dut.aclk)
+    data = dut.m_axis_y_tdata.value
+    for _ in range(QUIET_CYCLES):
+        await RisingEdge(dut.aclk)
+        assert (dut.m_axis_y_tready.value, dut.m_axis_y_tvalid.value, dut.m_axis_y_tdata.value) == (0, 1, data)
+    streams.sink.pause = False
+    await streams.expect(first)
+
+
+@cocotb.test()
 async def reset_in_flight(dut):
     """A reset at every moment of a product: within a tile, while it drains, between. Then another product is right."""
     first, second = products()
@@ -127,7 +142,9 @@ async def reset_in_flight(dut):
             if streams.sink.count() == len(first["y"]):
                 break
             tiles_under_way.add(streams.sink.count())
-            await streams.reset()
+            await streams.reset(cycles=1 + moment % 4)
+            if moment % 2:
+                await streams.quiet()
             streams.pause(chance, moment)
             streams.send(second)
             await streams.expect(second)

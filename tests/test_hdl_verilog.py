@@ -13,7 +13,7 @@ import pytest
 
 from golden.formats import parse
 from golden.rounding import OVERFLOWS, ROUNDINGS
-from golden.spec import ACTIVATIONS, REQUANTIZERS, Spec
+from golden.spec import ACTIVATIONS, MULTIPLIER_STYLES, REQUANTIZERS, Spec
 from hdl.layout import a_beat, p_beat, w_beat, y_beat
 from hdl.verilog import YosysError, run_yosys, to_verilog
 
@@ -111,7 +111,11 @@ def random_design(seed):
     while True:
         fields = {name: pick((1, 2, 3, 5)) for name in ("rows", "cols", "lanes")} | {"depth": pick((1, 2, 9, 64))}
         fields |= {"requantize": pick(REQUANTIZERS), "rounding": pick(ROUNDINGS), "overflow": pick(OVERFLOWS)}
-        fields |= {"activation": pick(ACTIVATIONS), "multiplier_bits": pick((8, 31))}
+        fields |= {
+            "activation": pick(ACTIVATIONS),
+            "multiplier_bits": pick((8, 31)),
+            "multiplier_style": pick(MULTIPLIER_STYLES),
+        }
         fields |= {name: pick((False, False, True)) for name in ("a_zero_point", "w_zero_point", "y_zero_point")}
         fields |= {"bias": pick(("int8", "uint3", "int20"))} if pick((False, True)) else {}
         fields |= {"output": pick((*formats, "int40"))} if pick((False, True, True)) else {}

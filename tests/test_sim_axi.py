@@ -61,7 +61,9 @@ def product(spec, k, seed):
     return streams | {"y": y_frames(spec, golden(spec, given))}
 
 
-@pytest.mark.parametrize("testcase", ["pauses", "one_stream_pauses", "reset_in_flight"])
+@pytest.mark.parametrize(
+    "testcase", ["random_pauses", "one_stream_pauses", "valid_waits_for_no_ready", "reset_in_flight"]
+)
 @pytest.mark.parametrize("name", DESIGNS)
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_axi_clients(name, simulator, testcase, tmp_path):
