@@ -25,9 +25,9 @@ class Replay:
     beat_cycles: np.ndarray
 
 
-def build_bench(spec: Spec, verilog: str, simulator: str, *, waves=False) -> Build:
+def build_bench(spec: Spec, verilog: str, simulator: str, *, waves=False, cache: Path | None = None) -> Build:
     """The design and its bench, compiled. Raises SimulationError."""
-    return build(simulator, {f"{spec.name}.v": verilog, "bench.v": bench(spec)}, "bench", waves=waves)
+    return build(simulator, {f"{spec.name}.v": verilog, "bench.v": bench(spec)}, "bench", waves=waves, cache=cache)
 
 
 def replay(built: Build, spec: Spec, operands: Operands, folder: Path, *, stall=0.0, seed=1) -> Replay:
