@@ -84,7 +84,12 @@ def with_real_weights(given: dict, path: Path) -> dict:
 
 def to_toml(spec: Spec) -> str:
     """The resolved spec as TOML; `to_spec` of it gives the same spec."""
-    table = {}
+    return tomli_w.dumps(to_fields(spec))
+
+
+def to_fields(spec: Spec) -> dict:
+    """The resolved spec as plain data: formats by name, pairs as lists."""
+    given = {}
     for name in FIELDS:
         value = getattr(spec, name)
         if name in FORMATS:
@@ -92,8 +97,8 @@ def to_toml(spec: Spec) -> str:
         if isinstance(value, tuple):
             value = list(value)
         if value is not None:
-            table[name] = value
-    return tomli_w.dumps(table)
+            given[name] = value
+    return given
 
 
 def parse_pair(text: str) -> list[int]:

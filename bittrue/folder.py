@@ -2,7 +2,7 @@
 
 design.toml   the resolved spec
 NAME.v        the Verilog
-manifest.json ports, bit map of every beat, accumulator, latency, cycles, tool versions, sha256 of the Verilog
+manifest.json the spec, ports, bit map of every beat, accumulator, latency, cycles, tool versions, sha256 of the Verilog
 runs/SIM/     inputs.npz, hardware.npz, results.xml, waves on request
 """
 
@@ -61,7 +61,11 @@ def create(path: Path, spec: Spec, verilog: str) -> Folder:
 def check_place(path: Path):
     """Raises InputError unless a build folder may be put there: nothing, an empty folder or another build folder."""
     with writing(path):
-        free = not path.exists() or path.is_dir() and (not any(path.iterdir()) or _is_build_folder(path))
+        try:
+            path.stat()
+        except FileNotFoundError:
+            return
+        free = path.is_dir() and (not any(path.iterdir()) or _is_build_folder(path))
     if not free:
         raise InputError(f"{path} exists and is not a build folder; give another --out")
 

