@@ -187,7 +187,7 @@ def open_folder_spec():
 def test_ctrl_c_leaves_the_last_run_and_nothing_else(here):
     before = tree(here)
     bench = subprocess.Popen(
-        [sys.executable, "-m", "bittrue", "simulate", "x", *ICARUS, "--random", "1000000"],
+        [sys.executable, "-m", "bittrue", "simulate", "x", *ICARUS, "--random", "300000"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
