@@ -192,7 +192,8 @@ def _mark_waves(folder, simulator, result, record):
         return
     first = result.diagnosis.first
     beat = tiling(folder.spec, result.given).y_beat_index(*first.index) if first else 0
+    row, col = (first.row, first.col) if first else (folder.spec.rows - 1, 0)
     with as_input_error(KeyError, IndexError, TypeError, ValueError, prefix=f"{run / RUN_OUTPUTS}: beat_cycles"):
         cycle = int(record["beat_cycles"][beat])
     with writing(run):
-        (run / "waves.gtkw").write_text(save_file(folder.spec, waves, cycle))
+        (run / "waves.gtkw").write_text(save_file(folder.spec, waves, cycle, row, col))

@@ -75,7 +75,7 @@ def build(simulator, sources: dict[str, str], top: str, *, waves=False, cache: P
     """
     require(simulator)
     if waves:
-        _check_waves(simulator)
+        check_waves(simulator)
     arguments = _BUILD_ARGS[simulator] + (["--trace-fst"] if waves and simulator == "verilator" else [])
     cache = cache or default_cache()
     texts = [text for item in sorted(sources.items()) for text in item]
@@ -105,7 +105,8 @@ def _digest(*parts):
     return hashlib.sha256("\0".join([*versions, *_MAKE_VARIABLES, *_PUBLIC, *parts]).encode()).hexdigest()[:24]
 
 
-def _check_waves(simulator):
+def check_waves(simulator):
+    """Raises SimulationError, with what is missing, unless the simulator can record FST waves here."""
     if simulator == "verilator":
         probe = ["g++", "-fsyntax-only", "-x", "c++", "-include", "lz4.h", "-include", "zlib.h", os.devnull]
         if subprocess.run(probe, capture_output=True).returncode:

@@ -3,24 +3,46 @@
 from pathlib import Path
 
 from golden.spec import Spec
+from hdl.array import GROUP
+from hdl.layout import a_beat, p_beat, w_beat, y_beat
 
 from .bench import PERIOD_NS, RESET_CYCLES
 
-_SIGNALS = ("aclk", "aresetn", "cycle")
+BEFORE = 20  # cycles shown before the marker
 
 
-def save_file(spec: Spec, waves: Path, cycle: int) -> str:
-    """A save file that shows the streams and opens, with the marker, on a cycle counted from the end of reset."""
-    time_ps = (RESET_CYCLES + cycle) * PERIOD_NS * 1000
-    streams = ["s_axis_a", "s_axis_w", *(["s_axis_p"] if spec.parameters else []), "m_axis_y"]
+def save_file(spec: Spec, waves: Path, cycle: int, row: int, col: int) -> str:
+    """A save file that shows the streams and one processing element.
+
+    It opens with the marker in a cycle, counted from the end of reset: that in which the output beat was accepted.
+    """
+    period_ps = PERIOD_NS * 1000
+    time_ps = (RESET_CYCLES + cycle) * period_ps - period_ps // 2
     lines = [
         "[*] bittrue",
         f'[dumpfile] "{waves.name}"',
-        f"[timestart] {max(0, time_ps - 20 * PERIOD_NS * 1000)}",
-        f"*-14.0 {time_ps} -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1",
-        *(f"bench.{name}" for name in _SIGNALS),
+        f"[timestart] {max(0, time_ps - BEFORE * period_ps)}",
+        f"*-14.0 {time_ps}" + " -1" * 26,
+        *(f"bench.{name}" for name in ("aclk", "aresetn", "cycle[31:0]")),
     ]
-    for stream in streams:
+    for stream, beat in _streams(spec).items():
         lines.append(f"-{stream}")
-        lines += [f"bench.dut.{stream}_{part}" for part in ("tvalid", "tready", "tlast", "tdata")]
-    return "\n".join(lines) + "\n"
+        lines += [f"bench.dut.{stream}_{part}" for part in ("tvalid", "tready", "tlast")]
+        lines.append(f"bench.dut.{stream}_tdata[{8 * beat.bytes - 1}:0]")
+    return "\n".join([*lines, *_element(spec, row, col)]) + "\n"
+
+
+def _streams(spec):
+    streams = {"s_axis_a": a_beat(spec), "s_axis_w": w_beat(spec)}
+    return streams | ({"s_axis_p": p_beat(spec)} if spec.parameters else {}) | {"m_axis_y": y_beat(spec)}
+
+
+def _element(spec, row, col):
+    path = f"bench.dut.array.columns_{col - col % GROUP}.column_{col % GROUP}.row_{row}"
+    bits = f"[{spec.accumulator_width - 1}:0]"
+    return [
+        f"-element in row {row}, column {col}",
+        f"{path}.flags_in[2:0]",
+        f"{path}.acc{bits}",
+        f"{path}.drain_out{bits}",
+    ]
