@@ -153,7 +153,7 @@ class Requantizer(wiring.Component):
         """The output code, raw: bits of `spec.y`."""
         spec = self.spec
         if isinstance(spec.y, Bipolar):
-            return Word(word.value >= 0, 0, 1)
+            return Word(Const(1) if word.lo >= 0 else word.value >= 0, 0, 1)
         if spec.overflow == "wrap":
             return Word(Value.cast(word.value)[: spec.y.width], 0, (1 << spec.y.width) - 1)
         lo, hi = spec.y_range
