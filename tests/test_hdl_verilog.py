@@ -42,6 +42,7 @@ DESIGNS = {
     "wrapping accumulator": design("int6", "uint3", accumulator=7, accumulator_overflow="wrap"),
     "saturating accumulator": design("int6", "uint3", lanes=5, accumulator=7, accumulator_overflow="saturate"),
     "unsigned": design("uint4", "uint4", requantize="shift", output="uint4", rounding="half_away"),
+    "always one": design("uint4", "uint8", requantize="shift", output="bipolar", rounding="floor"),
     "another name": design("int3", "int3", 3, 3, requantize="shift", output="int3", overflow="wrap", name="Tiny_3x3"),
     "widest": design("int32", "uint32", 1, 2, output="int64", requantize="shift", rounding="toward_zero"),
 }
