@@ -20,10 +20,10 @@ def rerun(text):
 
 
 def _rerun_block(block, folder):
-    return "".join(f"$ {command}\n{_output(command, folder)}" for command in _commands(block))
+    return "".join(f"$ {command}\n{_output(command, folder)}" for command in commands(block))
 
 
-def _commands(block):
+def commands(block):
     """Lines behind `$ `, with those that a backslash continues."""
     return [match.rstrip("\n") for match in re.findall(r"^\$ ((?:.*\\\n)*.*\n)", block, re.MULTILINE)]
 

@@ -1,4 +1,4 @@
-"""Words that Verilog and SystemVerilog (IEEE 1364-2005, 1800-2017) keep for themselves; no design may be named so."""
+"""Words that Verilog and SystemVerilog (IEEE 1364-2005, 1800-2017) keep; `std` is the package that comes with them."""
 
 _RESERVED = """
     always and assign automatic begin buf bufif0 bufif1 case casex casez cell cmos config deassign default defparam
@@ -16,5 +16,6 @@ _RESERVED = """
     longint matches modport new null package packed priority program property protected pure rand randc randcase
     randsequence ref return sequence shortint shortreal solve static string struct super tagged this throughout
     timeprecision timeunit type typedef union unique var virtual void wait_order wildcard with within
+    std
 """
 VERILOG_KEYWORDS = frozenset(_RESERVED.split())

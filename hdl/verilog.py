@@ -1,6 +1,7 @@
 """From components to Verilog: RTLIL by Amaranth, Verilog by Yosys in a child process."""
 
 import importlib.metadata
+import os
 import re
 import subprocess
 import sys
@@ -27,7 +28,10 @@ def run_yosys(*commands):
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "script.ys"
         script.write_text("\n".join(commands) + "\n")
-        done = subprocess.run([sys.executable, "-m", "hdl.yosys_child", str(script)], capture_output=True, text=True)
+        # -P and the path as it is here: a folder named hdl where the user stands must not come first
+        command = [sys.executable, "-P", "-m", "hdl.yosys_child", str(script)]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
     log = done.stdout + done.stderr
     if done.returncode:
         errors = re.findall(r"ERROR: .*", log)

@@ -14,6 +14,8 @@ from .bench import STALL_UNIT, bench
 from .simulators import Build, SimulationError, build, run
 from .streams import Stream, input_streams, outputs, tiling
 
+MAX_CYCLES = (1 << 31) - 1  # a Verilog integer
+
 
 @dataclass(frozen=True)
 class Replay:
@@ -42,7 +44,11 @@ def replay(built: Build, spec: Spec, operands: Operands, folder: Path, *, stall=
     for name, stream in streams.items():
         (folder / f"{name}.hex").write_text(_hex(stream))
     busy = cut.tiles * max(cut.beats, spec.rows) + 8 * (spec.rows + spec.cols) + 4096
-    plusargs = [f"+seed={seed}", f"+expect={cut.y_beats}", f"+limit={int(busy * 8 / (1 - stall) ** 4)}"]
+    plusargs = [
+        f"+seed={seed}",
+        f"+expect={cut.y_beats}",
+        f"+limit={min(int(busy * 8 / (1 - stall) ** 4), MAX_CYCLES)}",
+    ]
     plusargs += [f"+stall_{name}={int(stall * STALL_UNIT)}" for name in (*streams, "y")]
     run(built, "sim.array_tests", folder, plusargs=plusargs, seed=seed)
     counted = json.loads((folder / "counters.json").read_text())

@@ -136,7 +136,7 @@ def _compile(simulator, arguments, sources, top, waves, target):
                     log_file=log,
                 )
             except (RuntimeError, subprocess.CalledProcessError) as error:
-                raise SimulationError(f"{simulator} could not build {top}: {_tail(log)}") from error
+                raise SimulationError(f"{simulator} could not build {top}: {_last_lines(log)}") from error
         _keep_objects(folder, runtime)
         for file in folder.iterdir():
             if file.suffix not in _KEPT:
@@ -205,10 +205,14 @@ def run(built: Build, module: str, folder: Path, *, plusargs=(), environment=Non
     return results
 
 
-def _tail(log, lines=4):
+def _tail(log):
+    return f"{_last_lines(log)} (log: {log})"
+
+
+def _last_lines(log, lines=4):
     text = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
     interesting = [line for line in text if "rror" in line] or text
-    return " | ".join(line.strip() for line in interesting[-lines:]) + f" (log: {log})"
+    return " | ".join(line.strip() for line in interesting[-lines:])
 
 
 @contextmanager

@@ -20,7 +20,7 @@ _QUIET_PRODUCTS = 6
 _FEW = 16
 
 
-def random_arrays(spec, *, m, k, n, seed):
+def random_arrays(spec, *, m, k, n, seed) -> dict:
     """Arrays for golden.tensors.operands: a [m, k], w [k, n] and all parameters that the spec takes.
 
     A fifth of the codes are corners (lowest, highest, -1, 0, 1); some rows of A and columns of W hold nothing but
@@ -30,7 +30,7 @@ def random_arrays(spec, *, m, k, n, seed):
 
     The same seed gives the same arrays. Raises ValueError where no weights can keep `spec.accumulator_range`.
     """
-    best, fewest = None, None
+    best, fewest = {}, None
     for attempt in range(ATTEMPTS):
         arrays = _draw(spec, m, k, n, np.random.default_rng([seed, attempt]), ends=attempt % 2 == 1)
         machine = Machine(spec, operands(spec, arrays))

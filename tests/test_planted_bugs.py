@@ -29,6 +29,7 @@ SPEC = Spec(
     requantize="multiplier",
     output=parse("int8"),
     y_zero_point=True,
+    multiplier_style="dsp",
     name="planted",
 )
 LAST_LANES = r"\$signed\(w_in\[(3:0|7:4)\]\)"

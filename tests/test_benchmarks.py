@@ -1,0 +1,43 @@
+"""Counts that the benchmarks print are exact: LUTs and flip-flops of one element, lines of Verilog."""
+
+import importlib.metadata
+
+import pytest
+
+from benchmarks import generation, luts
+from hdl.verilog import to_verilog
+
+COUNTED_WITH = "0.70"
+COUNTS = {
+    ("int4", "int4", 4, "logic"): {"xc7": (144, 159), "ecp5": (218, 162), "ice40": (212, 162)},
+    ("int4", "int4", 4, "dsp"): {"xc7": (168, 132), "ecp5": (344, 132), "ice40": (236, 132)},
+    ("int8", "int8", 4, "logic"): {"ecp5": (664, 438), "ice40": (652, 438)},
+    ("bipolar", "bipolar", 64, "logic"): {"xc7": (155, 296), "ecp5": (224, 339), "ice40": (197, 315)},
+}
+
+
+@pytest.mark.parametrize(
+    ("case", "target", "expected"),
+    [(case, target, counts) for case, targets in COUNTS.items() for target, counts in targets.items()],
+)
+def test_luts_and_flip_flops(case, target, expected):
+    if (installed := importlib.metadata.version("pyosys")) != COUNTED_WITH:
+        pytest.skip(f"counted with pyosys {COUNTED_WITH}, not {installed}")
+    assert luts.element(*case, target) == expected
+
+
+@pytest.mark.parametrize("target", luts.FLOWS)
+def test_logic_is_smaller_than_plain(target):
+    case = ("int4", "int4", 4)
+    assert luts.element(*case, "logic", target)[0] < 0.65 * luts.synthesize(luts.plain(*case), "plain", target)[0]
+
+
+def test_counts_of_a_report():
+    log = "=== x ===\n   9 cells\n   3   LUT2\n   2   LUT6\n   4   CCU2C\n   5   FDRE\n   1   SB_LUT4\n   6   CARRY4\n"
+    assert luts.counts(log) == (3 + 2 + 8 + 1, 5)
+
+
+def test_lines_grow_with_rows_plus_columns():
+    lines = [to_verilog(generation.spec(size)).count("\n") for size in (16, 32, 64)]
+    growth = [after / before for before, after in zip(lines, lines[1:], strict=False)]
+    assert max(growth) < 2
