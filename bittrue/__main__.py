@@ -16,7 +16,7 @@ from sim.simulators import SIMULATORS
 
 from . import __version__, flows, report
 from .errors import InputError, reason
-from .folder import check_place, open_folder
+from .folder import check_place, open_folder, write_text
 from .options import takes_design
 from .progress import Progress
 
@@ -196,7 +196,9 @@ def _compare(folder, hardware, inputs, quiet, as_json):
             raise InputError("inputs go with --hardware; a simulated run has its own")
         ran = [name for name in SIMULATORS if (folder.run(name) / flows.RUN_OUTPUTS).is_file()]
         results = [flows.compare_run(folder, name, progress) for name in ran or SIMULATORS[:1]]
-    _print(report.compared(folder, results), report.compared_json(folder, results), quiet, as_json)
+    text = report.compared(folder, results)
+    write_text(folder.path / "report.html", report.as_html(folder, text))
+    _print(text, report.compared_json(folder, results), quiet, as_json)
     _finish(all(result.agrees for result in results))
 
 

@@ -3,6 +3,7 @@
 design.toml   the resolved spec
 NAME.v        the Verilog
 manifest.json the spec, ports, bit map of every beat, accumulator, latency, cycles, tool versions, sha256 of the Verilog
+report.html   the last comparison
 runs/SIM/     inputs.npz, hardware.npz, results.xml, waves on request
 """
 
@@ -86,6 +87,20 @@ def replaced(path: Path):
             _swap(fresh, place)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+
+
+def write_text(path: Path, text: str):
+    """Writes a file that appears whole or not at all. Raises InputError."""
+    with writing(path):
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(text)
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
 
 
 def _swap(fresh, path):

@@ -1,5 +1,7 @@
 """What the commands print: rich renderables for people, plain data for scripts."""
 
+import io
+
 import numpy as np
 from rich.console import Console, Group
 from rich.table import Table
@@ -11,6 +13,7 @@ from .design import describe
 from .flows import Comparison
 
 UNWRAPPED = 10_000
+PAGE = 140
 
 
 def rendered(renderable):
@@ -21,6 +24,13 @@ def rendered(renderable):
     with console.capture() as capture:
         console.print(renderable)
     return capture.get().rstrip()
+
+
+def as_html(folder, renderable):
+    """The same as a page of its own, below a line that says what the design is."""
+    console = Console(highlight=False, width=PAGE, record=True, file=io.StringIO())
+    console.print(Text(describe(folder.spec)), Text(f"Verilog sha256 {folder.sha256}\n"), renderable, sep="\n")
+    return console.export_html()
 
 
 def generated(folder):

@@ -232,3 +232,10 @@ def test_progress_shows_on_a_terminal_for_what_takes_long(monkeypatch):
     assert "building" in progress_of(0.3, terminal=True, monkeypatch=monkeypatch)
     assert progress_of(0.3, terminal=False, monkeypatch=monkeypatch) == ""
     assert progress_of(0, terminal=True, monkeypatch=monkeypatch) == ""
+
+
+def test_report_page_tells_the_last_comparison(here):
+    done("compare", "x")
+    page = (here / "x" / "report.html").read_text()
+    assert "icarus" in page
+    assert "utilization" in page
