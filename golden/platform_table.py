@@ -1,0 +1,206 @@
+"""The platforms by name: one row says everything about how a platform requantizes."""
+
+from dataclasses import dataclass
+
+SCALINGS = ("tflite", "double_half_up", "tflite_single", "mult16", "float32", "float64", "float32_division")
+ACCUMULATORS = ("int32", "int64", "pairs16", "required32")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A complete rule for integer matrix products.
+
+    effective: how the three scales become one: `f32_chain`, float32 after each step; `f32_product`, a float32 product
+        divided in float64; `f64`; `product`, the quotient is never formed; None, the model brings the numbers along.
+        `effective_per_channel` where it differs for w_scale [N].
+    scaling: a rule of golden.scale, `float32`, `float64`, `float32_division` (golden.float_scale), `thresholds`, or
+        `shift_add`. Fixed-point rules take multipliers of 31 bits, `mult16` of 16.
+    rounding: of the floating-point scalings; the others have their own.
+    zero_point: added `after` or `before` rounding.
+    accumulator: `int32` wraps, `required32` must not overflow, `int64` is exact, `pairs16` saturates pairs of products.
+    activations: whether relu and its kind are part of the operation, as bounds on the output code.
+    pool, add: rules of golden.pool_add.
+    source: repository and file, or document.
+    """
+
+    name: str
+    source: str
+    effective: str | None
+    scaling: str | None
+    effective_per_channel: str | None = None
+    rounding: str = ""
+    zero_point: str = "after"
+    accumulator: str = "int32"
+    activations: bool = False
+    pool: str | None = None
+    add: str | None = None
+
+    @property
+    def is_tosa(self):
+        """Whether the TOSA specification's limits on shifts and values hold."""
+        return self.accumulator == "required32"
+
+
+_ROWS = (
+    Platform(
+        name="tflite-micro",
+        source="tensorflow/tflite-micro: micro/kernels/fully_connected_common.cc, kernels/kernel_util.cc,"
+        " kernels/internal/common.cc (fully connected; convolutions take the per-channel scale)",
+        effective="f32_product",
+        effective_per_channel="f64",
+        scaling="tflite",
+        activations=True,
+        pool="codes",
+        add="tflite",
+    ),
+    Platform(
+        name="tflite-micro-int16",
+        source="tensorflow/tflite-micro: as tflite-micro, int16 activations and 64-bit sums",
+        effective="f32_product",
+        effective_per_channel="f64",
+        scaling="mult16",
+        accumulator="int64",
+        activations=True,
+        pool="codes",
+        add="tflite",
+    ),
+    Platform(
+        name="litert-reference",
+        source="ai-edge-litert 2.3.0, BUILTIN_REF, FULLY_CONNECTED (by experiment)",
+        effective="f64",
+        scaling="float64",
+        rounding="half_away",
+        activations=True,
+        pool="codes",
+        add="tflite",
+    ),
+    Platform(
+        name="litert-reference-conv",
+        source="ai-edge-litert 2.3.0, BUILTIN_REF, CONV_2D; google-ai-edge/LiteRT: kernels/internal/common.cc",
+        effective="f64",
+        scaling="tflite",
+        activations=True,
+        pool="codes",
+        add="tflite",
+    ),
+    Platform(
+        name="litert-ruy-x86",
+        source="google/ruy: ruy/kernel_avx512.cc, kernel_avx2_fma.cc; ai-edge-litert 2.3.0 without default delegates",
+        effective="f32_product",
+        effective_per_channel="f64",
+        scaling="double_half_up",
+        activations=True,
+        pool="codes",
+    ),
+    Platform(
+        name="litert-xnnpack",
+        source="google/XNNPACK on x86: src/qs8-gemm, fp32 requantization; ai-edge-litert 2.3.0 as it comes",
+        effective="f32_chain",
+        scaling="float32",
+        rounding="half_even",
+        activations=True,
+        pool="codes",
+        add="xnnpack",
+    ),
+    Platform(
+        name="onnxruntime",
+        source="microsoft/onnxruntime: mlas/lib/quantize.cpp, cpu/quantization/quantize_linear_matmul.cc",
+        effective="f32_chain",
+        scaling="float32",
+        rounding="half_even",
+        pool="float32",
+    ),
+    Platform(
+        name="onnxruntime-avx2-saturating",
+        source="microsoft/onnxruntime: docs, quantization.md, U8S8 on AVX2 and AVX512 without VNNI (VPMADDUBSW)",
+        effective="f32_chain",
+        scaling="float32",
+        rounding="half_even",
+        accumulator="pairs16",
+        pool="float32",
+    ),
+    Platform(
+        name="onnx-reference",
+        source="onnx/onnx: onnx/reference/ops/op_qlinear_matmul.py, op_qlinear_conv.py",
+        effective="f32_chain",
+        scaling="float64",
+        rounding="half_even",
+        zero_point="before",
+    ),
+    Platform(
+        name="tosa",
+        source="TOSA specification 1.1, RESCALE, SINGLE_ROUND; tensorflow/tensorflow: mlir/tosa legalize_utils.cc",
+        effective="f64",
+        scaling="tflite_single",
+        accumulator="required32",
+        pool="values",
+    ),
+    Platform(
+        name="tosa-double",
+        source="TOSA specification 1.1, RESCALE, DOUBLE_ROUND",
+        effective="f64",
+        scaling="tflite",
+        accumulator="required32",
+        pool="values",
+    ),
+    Platform(
+        name="cmsis-nn",
+        source="ARM-software/CMSIS-NN: Include/arm_nnsupportfunctions.h, arm_nn_requantize; scales as tflite-micro",
+        effective="f32_product",
+        effective_per_channel="f64",
+        scaling="tflite",
+        activations=True,
+        pool="codes",
+        add="tflite",
+    ),
+    Platform(
+        name="cmsis-nn-int16",
+        source="ARM-software/CMSIS-NN: Include/arm_nnsupportfunctions.h, arm_nn_requantize_s64",
+        effective="f32_product",
+        effective_per_channel="f64",
+        scaling="mult16",
+        accumulator="int64",
+        activations=True,
+        pool="codes",
+        add="tflite",
+    ),
+    Platform(
+        name="qonnx",
+        source="fastmachinelearning/qonnx: custom_op/general/quant.py, after a Mul by the scale of the sums",
+        effective="product",
+        scaling="float32_division",
+        rounding="half_even",
+        zero_point="before",
+        accumulator="int64",
+    ),
+    Platform(
+        name="brevitas",
+        source="Xilinx/brevitas: core/quant/int_base.py (IntQuant, ROUND); equal to qonnx",
+        effective="product",
+        scaling="float32_division",
+        rounding="half_even",
+        zero_point="before",
+        accumulator="int64",
+    ),
+    Platform(
+        name="finn",
+        source="Xilinx/finn: transformation/qonnx/qonnx_activation_handlers.py, streamline/absorb.py",
+        effective="product",
+        scaling="thresholds",
+        accumulator="int64",
+    ),
+    Platform(
+        name="deeploy",
+        source="pulp-platform/Deeploy: TargetLibraries/Generic/src/RQDiv_s8.c, RequantShift_s8.c",
+        effective=None,
+        scaling="shift_add",
+    ),
+    Platform(
+        name="tensorrt",
+        source="NVIDIA TensorRT documentation, quantized types: clip(x / s), ties to even; the rest is unpublished",
+        effective=None,
+        scaling=None,
+    ),
+)
+
+PLATFORMS = {row.name: row for row in _ROWS}

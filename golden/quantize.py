@@ -1,0 +1,137 @@
+"""Real values to codes and back, and the choice of scale and zero point, as platforms do each.
+
+    code = saturate(round(x / scale) + zero_point),    x' = (code - zero_point) * scale
+
+In the float type of the scale (float32 unless it is float16), each operation rounded, as platforms have it. Infinities
+and quotients too large for any integer saturate; NaN raises ValueError, though platforms give it some code: 0 on x86
+for unsigned formats and the least code for signed ones.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .float_scale import round_real
+from .formats import Integer, parse
+
+QONNX_ROUNDINGS = {
+    "ROUND": "half_even",
+    "HALF_EVEN": "half_even",
+    "CEIL": "ceil",
+    "FLOOR": "floor",
+    "UP": ("ceil", "floor"),
+    "DOWN": "toward_zero",
+    "HALF_UP": "half_away",
+    "HALF_DOWN": ("half_down", "half_up"),
+}
+BREVITAS_ROUNDINGS = {
+    "ROUND": "half_even",
+    "CEIL": "ceil",
+    "FLOOR": "floor",
+    "ROUND_TO_ZERO": "toward_zero",
+    "DPU_ROUND": ("half_even", "half_up"),
+}
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """How a platform turns a real value into a code; `quantize` explains the fields."""
+
+    source: str
+    rounding: str = "half_even"
+    reciprocal: bool = False
+    zero_point_first: bool = False
+
+
+QUANTIZERS = {
+    "onnx": Quantizer("onnx/onnx: QuantizeLinear; microsoft/onnxruntime: mlas/lib/quantize.cpp"),
+    "tflite-reference": Quantizer("tensorflow/tflite-micro: reference/quantize.h", rounding="half_away"),
+    "litert": Quantizer("google/XNNPACK: f32-qs8-vcvt; ai-edge-litert 2.3.0 (by experiment)", reciprocal=True),
+    "qonnx": Quantizer("fastmachinelearning/qonnx: custom_op/general/quant.py", zero_point_first=True),
+    "torch": Quantizer("pytorch/pytorch: quantize_per_tensor on x86", reciprocal=True, zero_point_first=True),
+    "torch-fake": Quantizer("pytorch/pytorch: fake_quantize_per_tensor_affine", reciprocal=True),
+}
+
+
+def code_range(fmt, narrow=False):
+    """(lo, hi) of an integer format; narrow leaves out the least code if signed, the largest if not (as QONNX does)."""
+    fmt = parse(fmt) if isinstance(fmt, str) else fmt
+    if not isinstance(fmt, Integer) or fmt.fraction:
+        raise ValueError(f"codes must be integers, not {fmt}")
+    lo, hi = fmt.code_range
+    return (lo + (narrow and fmt.signed), hi - (narrow and not fmt.signed))
+
+
+def quantize(
+    x,
+    scale,
+    zero_point=0,
+    fmt="int8",
+    *,
+    axis=None,
+    block=None,
+    narrow=False,
+    rounding: str | tuple[str, str] = "half_even",
+    reciprocal=False,
+    zero_point_first=False,
+) -> np.ndarray:
+    """Codes, int64, of real x: saturate(round(x / scale) + zero_point).
+
+    scale and zero_point are scalars; with `axis` [D], one for each index of that axis; with `axis` and `block` of the
+    shape of x but ceil(D / block) on the axis, one for each block of it.
+    `reciprocal`: x * (1 / scale) instead. `zero_point_first`: the zero point, as a float, is added before rounding.
+    Raises ValueError for NaN, scales that are not positive and finite, and shapes that do not fit.
+    """
+    scale, zero_point = _spread(x, scale, zero_point, axis, block)
+    x = np.asarray(x).astype(scale.dtype)
+    with np.errstate(over="ignore"):
+        ratio = x * (scale.dtype.type(1) / scale) if reciprocal else x / scale
+        if zero_point_first:
+            codes = round_real(ratio + zero_point.astype(scale.dtype), rounding)
+        else:
+            codes = round_real(ratio, rounding) + zero_point
+    return np.clip(codes, *code_range(fmt, narrow))
+
+
+def quantize_as(platform, x, scale, zero_point=0, fmt="int8", **where) -> np.ndarray:
+    """`quantize` by a row of QUANTIZERS; `where` is axis, block and narrow. Raises ValueError for an unknown name."""
+    if platform not in QUANTIZERS:
+        raise ValueError(f"unknown quantizer {platform!r}; known are {', '.join(QUANTIZERS)}")
+    q = QUANTIZERS[platform]
+    how = {"rounding": q.rounding, "reciprocal": q.reciprocal, "zero_point_first": q.zero_point_first}
+    return quantize(x, scale, zero_point, fmt, **how, **where)
+
+
+def dequantize(codes, scale, zero_point=0, *, axis=None, block=None) -> np.ndarray:
+    """(codes - zero_point) * scale in the float type of the scale; scale and zero_point as in `quantize`."""
+    scale, zero_point = _spread(codes, scale, zero_point, axis, block)
+    return (np.asarray(codes, np.int64) - zero_point).astype(scale.dtype) * scale
+
+
+def _spread(x, scale, zero_point, axis, block):
+    """Scale and zero point, broadcast against x."""
+    shape, scale = np.shape(x), np.asarray(scale)
+    scale = scale if scale.dtype == np.float16 else scale.astype(np.float32)
+    if not (np.isfinite(scale) & (scale > 0)).all():
+        raise ValueError("scale must be positive and finite")
+    zero_point = np.asarray(zero_point, np.int64)
+    return _spread_one("scale", scale, shape, axis, block), _spread_one("zero_point", zero_point, shape, axis, block)
+
+
+def _spread_one(name, value, shape, axis, block):
+    if value.size == 1:
+        return value.reshape(())
+    if axis is None:
+        raise ValueError(f"{name} must be a scalar where there is no axis, not of shape {list(value.shape)}")
+    depth = shape[axis]
+    if block is None:
+        wanted, rest = (depth,), len(shape) - 1 - axis % len(shape)
+        spread = value.reshape(value.shape + (1,) * rest)
+    else:
+        blocks = list(shape)
+        blocks[axis] = -(-depth // block)
+        wanted = tuple(blocks)
+        spread = np.repeat(value, block, axis=axis).take(range(depth), axis=axis) if value.shape == wanted else value
+    if value.shape != wanted:
+        raise ValueError(f"{name} must be a scalar or have shape {list(wanted)}, not {list(value.shape)}")
+    return spread
