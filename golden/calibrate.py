@@ -66,7 +66,7 @@ def _onnxruntime(lo, hi, code_lo, code_hi, symmetric):
 
 
 def _torch(lo, hi, code_lo, code_hi, symmetric):
-    """In float32, never below float32's epsilon. Source: pytorch/pytorch ao/quantization/observer.py (MinMaxObserver)."""
+    """In float32, never below float32's epsilon. Source: pytorch/pytorch ao/quantization/observer.py."""
     least = np.finfo(np.float32).eps
     if symmetric:
         scale = max(-lo, hi) / np.float32((code_hi - code_lo) / 2)

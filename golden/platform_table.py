@@ -44,10 +44,9 @@ class Platform:
 _ROWS = (
     Platform(
         name="tflite-micro",
-        source="tensorflow/tflite-micro: micro/kernels/fully_connected_common.cc, kernels/kernel_util.cc,"
-        " kernels/internal/common.cc (fully connected; convolutions take the per-channel scale)",
-        effective="f32_product",
-        effective_per_channel="f64",
+        source="tensorflow/tflite-micro: kernels/kernel_util.cc, kernels/internal/common.cc; fully connected by experiment"
+        " on the wheel of 2026-10-23 (sources of 2025 form the product of its scales in float32, as under cmsis-nn)",
+        effective="f64",
         scaling="tflite",
         activations=True,
         pool="codes",
@@ -56,8 +55,7 @@ _ROWS = (
     Platform(
         name="tflite-micro-int16",
         source="tensorflow/tflite-micro: as tflite-micro, int16 activations and 64-bit sums",
-        effective="f32_product",
-        effective_per_channel="f64",
+        effective="f64",
         scaling="mult16",
         accumulator="int64",
         activations=True,
@@ -75,6 +73,16 @@ _ROWS = (
         add="tflite",
     ),
     Platform(
+        name="litert-reference-int16",
+        source="ai-edge-litert 2.3.0, BUILTIN_REF, FULLY_CONNECTED of int16 with 64-bit sums (by experiment)",
+        effective="f64",
+        scaling="float64",
+        rounding="half_away",
+        accumulator="int64",
+        activations=True,
+        pool="codes",
+    ),
+    Platform(
         name="litert-reference-conv",
         source="ai-edge-litert 2.3.0, BUILTIN_REF, CONV_2D; google-ai-edge/LiteRT: kernels/internal/common.cc",
         effective="f64",
@@ -85,7 +93,8 @@ _ROWS = (
     ),
     Platform(
         name="litert-ruy-x86",
-        source="google/ruy: ruy/kernel_avx512.cc, kernel_avx2_fma.cc; ai-edge-litert 2.3.0 without default delegates",
+        source="google/ruy: ruy/kernel_avx512.cc, kernel_avx2_fma.cc; ai-edge-litert 2.3.0 without default"
+        " delegates (convolutions take the per-channel scale)",
         effective="f32_product",
         effective_per_channel="f64",
         scaling="double_half_up",
@@ -145,7 +154,8 @@ _ROWS = (
     ),
     Platform(
         name="cmsis-nn",
-        source="ARM-software/CMSIS-NN: Include/arm_nnsupportfunctions.h, arm_nn_requantize; scales as tflite-micro",
+        source="ARM-software/CMSIS-NN: Include/arm_nnsupportfunctions.h, arm_nn_requantize; scale from"
+        " tensorflow/tflite-micro: kernels/kernel_util.cc, GetQuantizedConvolutionMultipler",
         effective="f32_product",
         effective_per_channel="f64",
         scaling="tflite",

@@ -1,0 +1,131 @@
+"""golden.platforms against LiteRT (reference, ruy, XNNPACK) and TFLite Micro: every output the same."""
+
+import numpy as np
+import oracle_litert as litert
+import pytest
+from oracle_cases import differing, need, products
+
+from golden import platforms
+from golden.quantize import quantize_as
+
+need("ai_edge_litert", "tflite_micro", "flatbuffers")
+pytestmark = pytest.mark.filterwarnings("default")
+
+RUN = {
+    "micro": litert.run_micro,
+    "ref": lambda model, inputs: litert.run(model, inputs, "ref"),
+    "ruy": lambda model, inputs: litert.run(model, inputs, "ruy"),
+    "xnnpack": lambda model, inputs: litert.run(model, inputs, "xnnpack"),
+}
+FULLY_CONNECTED = {
+    ("tflite-micro", "int8"): "micro",
+    ("litert-reference", "int8"): "ref",
+    ("litert-ruy-x86", "int8"): "ruy",
+    ("litert-xnnpack", "int8"): "xnnpack",
+    ("tflite-micro-int16", "int16"): "micro",
+    ("litert-reference-int16", "int16"): "ref",
+}
+CONVOLUTION = {
+    ("tflite-micro", "int8"): "micro",
+    ("litert-reference-conv", "int8"): "ref",
+    ("litert-ruy-x86", "int8"): "ruy",
+    ("litert-xnnpack", "int8"): "xnnpack",
+    ("tflite-micro-int16", "int16"): "micro",
+    ("tflite-micro-int16", "int16", "LiteRT"): "ref",
+}
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize(("key", "runner"), FULLY_CONNECTED.items())
+def test_fully_connected(key, runner, per_channel):
+    name, kind = key[:2]
+    bias_kind = "int64" if kind == "int16" else "int32"
+    pairs = [
+        (
+            platforms.matmul(name, **case, y_format=kind),
+            RUN[runner](litert.fully_connected(case, kind, bias_kind), [case["a"]]),
+        )
+        for case in products(11, a=kind, per_channel=per_channel)
+    ]
+    assert differing(pairs) == (0, 147456)
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize(("key", "runner"), CONVOLUTION.items())
+def test_convolution(key, runner, per_channel):
+    """A 1x1 convolution, which scales per channel even where all channels have one scale."""
+    name, kind = key[:2]
+    bias_kind = "int64" if kind == "int16" else "int32"
+    pairs = []
+    for case in products(12, a=kind, per_channel=per_channel):
+        model = litert.convolution(case, kind, bias_kind)
+        other = RUN[runner](model, [case["a"][None, :, None, :]])[0, :, 0]
+        spread = {**case, "w_scale": np.broadcast_to(case["w_scale"], case["w"].shape[1:])}
+        pairs.append((platforms.matmul(name, **spread, y_format=kind), other))
+    assert differing(pairs) == (0, 147456)
+
+
+@pytest.mark.parametrize("activation", ["relu", "relu6", "relu_n1_to_1"])
+@pytest.mark.parametrize(("name", "runner"), [("tflite-micro", "micro"), ("litert-reference", "ref")])
+def test_activations(name, runner, activation):
+    pairs = []
+    for case in products(13, shape=(32, 24, 8)):
+        case = {**case, "y_scale": np.float32(case["y_scale"])}
+        model = litert.fully_connected(case, activation=activation)
+        pairs.append((platforms.matmul(name, **case, activation=activation), RUN[runner](model, [case["a"]])))
+    assert differing(pairs) == (0, 9 * 256)
+
+
+ALL_PAIRS = np.stack(np.meshgrid(np.arange(-128, 128), np.arange(-128, 128)), -1).reshape(-1, 2)
+
+
+def scales(draw, power_of_two):
+    if power_of_two:
+        return [np.float32(2.0**e) for e in draw.integers(-6, -2, 3)]
+    return [np.float32(s) for s in draw.uniform(0.01, 0.1, 3)]
+
+
+@pytest.mark.parametrize(
+    ("name", "runner"), [("tflite-micro", "micro"), ("litert-reference", "ref"), ("litert-xnnpack", "xnnpack")]
+)
+def test_addition_of_all_pairs(name, runner):
+    draw = np.random.default_rng(14)
+    pairs = []
+    for k in range(6):
+        s, z = scales(draw, k % 2), draw.integers(-128, 128, 3).tolist()
+        model = litert.addition(len(ALL_PAIRS), s, z)
+        x1, x2 = ALL_PAIRS.T
+        golden = platforms.add(name, x1, x2, x_scales=s[:2], y_scale=s[2], x_zero_points=z[:2], y_zero_point=z[2])
+        pairs.append((golden, RUN[runner](model, [x1[None], x2[None]])[0]))
+    assert differing(pairs) == (0, 6 * 65536)
+
+
+@pytest.mark.parametrize(
+    ("name", "runner"),
+    [("tflite-micro", "micro"), ("litert-reference", "ref"), ("litert-ruy-x86", "ruy"), ("litert-xnnpack", "xnnpack")],
+)
+def test_average_pool(name, runner):
+    draw = np.random.default_rng(15)
+    pairs = []
+    for height, width in ((1, 2), (2, 2), (2, 3), (3, 3), (4, 8)):
+        x = draw.integers(-128, 128, (1, height * 40, width * 40, 16))
+        model = litert.pooling(x.shape, (height, width), 0.05, -7)
+        windows = x.reshape(40, height, 40, width, 16).transpose(0, 2, 4, 1, 3).reshape(40, 40, 16, -1)
+        golden = platforms.average_pool(name, windows, x_scale=0.05, y_scale=0.05, x_zero_point=-7, y_zero_point=-7)
+        pairs.append((golden, RUN[runner](model, [x])[0]))
+    assert differing(pairs) == (0, 5 * 25600)
+
+
+@pytest.mark.parametrize(
+    ("name", "runner"),
+    [("tflite-reference", "micro"), ("tflite-reference", "ref"), ("litert", "ruy"), ("litert", "xnnpack")],
+)
+def test_quantize(name, runner):
+    draw = np.random.default_rng(16)
+    pairs = []
+    for k in range(6):
+        scale, zero_point = scales(draw, k % 2)[0], int(draw.integers(-128, 128))
+        x = np.concatenate([draw.normal(0, 60 * scale, 10000), (np.arange(-5000, 5001) / 2) * scale]).astype(np.float32)
+        model = litert.quantization(len(x), scale, zero_point)
+        pairs.append((quantize_as(name, x, scale, zero_point), RUN[runner](model, [x[None]])[0]))
+    assert differing(pairs) == (0, 6 * 20001)
