@@ -6,11 +6,13 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cocotb_tools
 import find_libpython
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Runner, Verilator, get_runner
@@ -28,6 +30,7 @@ _MAKE_VARIABLES = [
 ]
 _PUBLIC = ["--public-depth", "1"]  # cocotb's default makes every signal public: four times the C++ to compile
 _KEPT = (".v", ".vvp", ".log", ".f", "")
+_PROGRAM = {"verilator": "{top}", "icarus": "sim.vvp"}
 _NEEDS = {"verilator": ("make", "g++", "perl"), "icarus": ("iverilog", "vvp")}
 _HINTS = {
     "verilator": "install it with your system's packages",
@@ -80,7 +83,8 @@ def build(simulator, sources: dict[str, str], top: str, *, waves=False, cache: P
     cache = cache or default_cache()
     texts = [text for item in sorted(sources.items()) for text in item]
     target = cache / f"{simulator}-{_digest(simulator, *arguments, top, str(waves), *texts)}"
-    if not target.exists():
+    if not (target / _PROGRAM[simulator].format(top=top)).is_file():
+        shutil.rmtree(target, ignore_errors=True)  # what a cleaner of caches has left
         _compile(simulator, arguments, sources, top, waves, target)
     return Build(simulator, target, top, waves)
 
@@ -101,8 +105,10 @@ def _runner(simulator) -> Runner:
 
 
 def _digest(*parts):
+    """A name for a build of these parts here: its program knows where cocotb's libraries are."""
     versions = [importlib.metadata.version(package) for package in ("cocotb", "verilator")]
-    return hashlib.sha256("\0".join([*versions, *_MAKE_VARIABLES, *_PUBLIC, *parts]).encode()).hexdigest()[:24]
+    place = [sys.version, str(Path(cocotb_tools.__file__).parent)]
+    return hashlib.sha256("\0".join([*versions, *place, *_MAKE_VARIABLES, *_PUBLIC, *parts]).encode()).hexdigest()[:24]
 
 
 def check_waves(simulator):
@@ -136,6 +142,7 @@ def _compile(simulator, arguments, sources, top, waves, target):
                     log_file=log,
                 )
             except (RuntimeError, subprocess.CalledProcessError) as error:
+                shutil.rmtree(runtime, ignore_errors=True)  # in case it was at fault
                 raise SimulationError(f"{simulator} could not build {top}: {_last_lines(log)}") from error
         _keep_objects(folder, runtime)
         for file in folder.iterdir():
@@ -198,7 +205,10 @@ def run(built: Build, module: str, folder: Path, *, plusargs=(), environment=Non
                 log_file=log,
             )
         except (RuntimeError, SystemExit) as error:
-            raise SimulationError(f"{built.simulator} stopped: {_tail(log)}") from error
+            cached = f"if its cached build is damaged, delete {built.folder}"
+            raise SimulationError(f"{built.simulator} stopped: {_tail(log)}; {cached}") from error
+        except OSError as error:
+            raise SimulationError(f"{built.simulator} cannot run {built.folder}: {error.strerror}") from error
     tests, failed = get_results(results)
     if failed or not tests:
         raise SimulationError(f"{failed} of {tests} cocotb tests failed in {built.simulator}: {_tail(log)}")
