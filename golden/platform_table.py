@@ -44,7 +44,7 @@ class Platform:
 _ROWS = (
     Platform(
         name="tflite-micro",
-        source="tensorflow/tflite-micro: kernels/kernel_util.cc, kernels/internal/common.cc; fully connected by experiment"
+        source="tensorflow/tflite-micro: kernels/kernel_util.cc, kernels/internal/common.cc; dense layers by experiment"
         " on the wheel of 2026-10-23 (sources of 2025 form the product of its scales in float32, as under cmsis-nn)",
         effective="f64",
         scaling="tflite",
