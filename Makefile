@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench oracles clean
 demo: $(VENV)/ready
 	$(BIN)/bittrue demo
 
@@ -18,6 +18,18 @@ lint: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks
+
+# Other people's binaries against the golden model, in an environment of their own.
+ORACLES := .venv-oracles
+oracles: $(ORACLES)/ready
+	$(ORACLES)/bin/python -m pytest --noconftest -rs tests/test_oracle_*.py
+
+$(ORACLES)/ready: oracles.txt
+	$(PYTHON) -m venv $(ORACLES)
+	$(ORACLES)/bin/pip install --quiet --upgrade pip
+	$(ORACLES)/bin/pip install --quiet --requirement oracles.txt
+	$(ORACLES)/bin/pip install --quiet --no-deps tosa-tools==2026.8.0
+	@touch $@
 
 $(VENV)/ready: pyproject.toml
 	@for tool in $(PYTHON) g++ perl; do command -v $$tool >/dev/null || \
@@ -34,4 +46,4 @@ $(VENV)/ready: pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) $(ORACLES) build
