@@ -17,6 +17,7 @@ from . import float_scale, pool_add, scale
 from .formats import Integer, parse
 from .mac import matmul as exact_matmul
 from .platform_table import PLATFORMS, Platform
+from .rounding import round_shift
 
 __all__ = ["PLATFORMS", "Platform", "accumulate", "add", "average_pool", "derive", "matmul", "requantize"]
 
@@ -163,7 +164,7 @@ def _fixed(p, acc, multiplier, shift):
 def _shift_add(acc, multiplier, shift, add=0):
     """(acc * multiplier + add) / 2**shift to the right, ties up. Source: pulp-platform/Deeploy, RequantShift_s8.c."""
     product = acc * np.asarray(multiplier, np.int64) + np.asarray(add, np.int64)
-    return scale.round_shift(product, np.asarray(shift, np.int64), "half_up")
+    return round_shift(product, np.asarray(shift, np.int64), "half_up")
 
 
 def _thresholds(bounds, acc, y_zero_point, product_scale, y_scale):
