@@ -9,7 +9,7 @@ import typer
 
 from golden.formats import KNOWN
 from golden.rounding import OVERFLOWS, ROUNDINGS
-from golden.spec import ACTIVATIONS, MULTIPLIER_STYLES, OPERAND_WIDTH, REQUANTIZERS, Spec
+from golden.spec import ACTIVATIONS, MULTIPLIER_STYLES, OPERAND_WIDTH, REQUANTIZERS, ZERO_POINT_ORDERS, Spec
 
 from .design import parse_pair, read_toml, to_spec, with_real_weights
 
@@ -52,6 +52,9 @@ _OPTIONS = [
     _option("bias", str, "Format of the bias, or none (default: int32 with scaling, else none).", _SCALE),
     _option("rounding", str, f"Rounding: {', '.join(ROUNDINGS)} (default: half_even).", _SCALE),
     _option("overflow", str, f"Values beyond the output format: {', '.join(OVERFLOWS)} (default: saturate).", _SCALE),
+    _option(
+        "zero_point_order", str, f"Y's zero point: {', '.join(ZERO_POINT_ORDERS)} (default: after_rounding).", _SCALE
+    ),
     _option("activation", str, f"Activation function: {', '.join(ACTIVATIONS)} (default: none).", _SCALE),
     _option("clip", str, "Bounds LO,HI in output codes (ReLU6 and the like) (default: the output format's).", _SCALE),
     _option("a_zero_point", bool, "Take a zero point of A.", _ZERO),

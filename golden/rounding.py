@@ -9,19 +9,22 @@ ROUNDINGS = ("floor", "ceil", "toward_zero", "half_up", "half_down", "half_away"
 OVERFLOWS = ("wrap", "saturate")
 
 
-def round_shift(value, shift, rounding):
-    """`value / 2**shift`, rounded to an integer by the named rule, element by element.
+def round_shift(value, shift, rounding, offset=0):
+    """`value / 2**shift + offset`, rounded to an integer by the named rule, element by element.
+
+    The offset is an integer, so it matters only to rules that look at the sign or at even and odd.
 
     `shift >= 0`; at most 62 where the value or the shift is an int64 array.
 
     Raises ValueError for an unknown rounding.
     """
-    quotient = value >> shift
-    remainder = value - (quotient << shift)
-    return where(_rounds_up(value, quotient, remainder + remainder, 1 << shift, rounding), quotient + 1, quotient)
+    floor = value >> shift
+    remainder = value - (floor << shift)
+    quotient = floor + offset
+    return where(_rounds_up(quotient, remainder + remainder, 1 << shift, rounding), quotient + 1, quotient)
 
 
-def _rounds_up(value, quotient, twice, one, rounding):
+def _rounds_up(quotient, twice, one, rounding):
     """Whether the floor quotient is one too small; `twice / one` is twice the dropped fraction, in [0, 2)."""
     match rounding:
         case "floor":
@@ -29,13 +32,13 @@ def _rounds_up(value, quotient, twice, one, rounding):
         case "ceil":
             return twice > 0
         case "toward_zero":
-            return (value < 0) & (twice > 0)
+            return (quotient < 0) & (twice > 0)
         case "half_up":
             return twice >= one
         case "half_down":
             return twice > one
         case "half_away":
-            return (twice > one) | ((twice == one) & (value >= 0))
+            return (twice > one) | ((twice == one) & (quotient >= 0))
         case "half_even":
             return (twice > one) | ((twice == one) & (quotient & 1 == 1))
     raise ValueError(f"unknown rounding {rounding!r}; known are {', '.join(ROUNDINGS)}")

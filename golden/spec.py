@@ -12,8 +12,10 @@ from .formats import Bipolar, Format, Integer
 from .keywords import VERILOG_KEYWORDS
 from .ops import int_bits
 from .rounding import OVERFLOWS, ROUNDINGS
+from .scale import RULES, Rule
 
-REQUANTIZERS = ("none", "shift", "multiplier")
+REQUANTIZERS = ("none", "shift", "multiplier", *RULES)
+ZERO_POINT_ORDERS = ("after_rounding", "before_rounding")
 ACTIVATIONS = ("none", "relu")
 MULTIPLIER_STYLES = ("auto", "logic", "dsp")
 LOGIC_BITS = 4
@@ -43,9 +45,11 @@ class Spec:
         accumulator clips after each beat, that is after each `lanes` products in order of k, whose sum is exact.
     accumulator_range : (lo, hi) that every partial sum is promised to stay in, from the real weights, or None.
     bias : format of the bias added to the accumulator, or None.
-    requantize : "none" (no scaling), "shift" (divide by 2**shift), "multiplier" (times multiplier / 2**shift).
-    multiplier_bits : width of the unsigned multiplier, 8 to 32.
+    requantize : "none" (no scaling), "shift" (divide by 2**shift), "multiplier" (times multiplier / 2**shift), or a
+        rule of golden.scale, which has its own rounding and takes multiplier and shift as TFLite encodes them.
+    multiplier_bits : width of the unsigned multiplier, 8 to 32, of requantize "multiplier".
     rounding, overflow : rule names of golden.rounding.
+    zero_point_order : whether y_zero_point is added "after_rounding" or "before_rounding", which decides other ties.
     activation : "relu" puts a lower bound of zero (that is, of the output's zero point) on the scaled value.
     clip : (lo, hi) in output codes, or None for the whole range of the output format.
     output : output format; None means the exact width, for requantize "none" only.
@@ -74,6 +78,7 @@ class Spec:
     multiplier_bits: int = 31
     rounding: str = "half_even"
     overflow: str = "saturate"
+    zero_point_order: str = "after_rounding"
     activation: str = "none"
     clip: tuple[int, int] | None = None
     output: Format | None = None
@@ -146,6 +151,7 @@ class Spec:
             ("requantize", REQUANTIZERS),
             ("rounding", ROUNDINGS),
             ("overflow", OVERFLOWS),
+            ("zero_point_order", ZERO_POINT_ORDERS),
             ("activation", ACTIVATIONS),
             ("multiplier_style", MULTIPLIER_STYLES),
         ):
@@ -153,8 +159,21 @@ class Spec:
                 raise ValueError(f"{field} must be one of {', '.join(names)}, not {getattr(self, field)!r}")
         if not 8 <= self.multiplier_bits <= 32:
             raise ValueError(f"multiplier_bits must be 8 to 32, not {self.multiplier_bits}")
+        if self.zero_point_order != "after_rounding" and self.requantize not in ("shift", "multiplier"):
+            raise ValueError(f"zero_point_order must be after_rounding with requantize {self.requantize!r}")
+        if self.rule is not None:
+            self._check_rule(self.rule)
         if isinstance(self.bias, Bipolar):
             raise ValueError("bias needs an integer format, not bipolar")
+
+    def _check_rule(self, rule: Rule):
+        if self.rounding != "half_even":
+            raise ValueError(f"rounding is part of requantize {self.requantize!r}; leave it out, not {self.rounding!r}")
+        if not rule.wraps and int_bits(*self.biased_range) > rule.value_bits:
+            raise ValueError(
+                f"requantize {self.requantize!r} takes sums of at most {rule.value_bits} bits, "
+                f"not {int_bits(*self.biased_range)}"
+            )
 
     def _check_output(self):
         if self.output is None:
@@ -232,8 +251,16 @@ class Spec:
         return self.acc_range[0] + lo, self.acc_range[1] + hi
 
     @property
+    def rule(self):
+        """The rule of golden.scale that requantizes, or None."""
+        return RULES.get(self.requantize)
+
+    @property
     def scaled_range(self):
         """Interval of (accumulator + bias) * multiplier, before the shift."""
+        if self.rule is not None:
+            half = 1 << self.rule.value_bits - 1
+            return product_interval((-half, half - 1), (0, (1 << self.rule.multiplier_bits) - 1))
         if self.requantize == "multiplier":
             return product_interval(self.biased_range, (0, (1 << self.multiplier_bits) - 1))
         return self.biased_range
@@ -263,7 +290,7 @@ class Spec:
         """Names of the run-time parameters that each column takes, in order."""
         names = {
             "bias": self.bias is not None,
-            "multiplier": self.requantize == "multiplier",
+            "multiplier": self.requantize not in ("none", "shift"),
             "shift": self.requantize != "none",
             "y_zero_point": self.y_zero_point,
         }
@@ -274,11 +301,21 @@ class Spec:
         """Format of each run-time parameter, by name."""
         formats = {
             "bias": self.bias,
-            "multiplier": Integer(self.multiplier_bits, signed=False),
-            "shift": Integer(SHIFT_BITS, signed=False),
+            "multiplier": Integer(self.rule.multiplier_bits if self.rule else self.multiplier_bits, signed=False),
+            "shift": Integer(SHIFT_BITS, signed=self.rule is not None),
             "y_zero_point": self.y,
         }
         return {name: formats[name] for name in self.parameters}
+
+    @property
+    def zero_point_first(self):
+        """Whether an output zero point is added before rounding."""
+        return self.y_zero_point and self.zero_point_order == "before_rounding"
+
+    @property
+    def shift_range(self):
+        """Smallest and largest shift: to the right, but to the left where a rule of golden.scale requantizes."""
+        return self.rule.shifts if self.rule else (0, MAX_SHIFT)
 
     @property
     def is_binary(self):

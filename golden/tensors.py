@@ -63,13 +63,15 @@ def _required(arrays, name):
 
 
 def _parameters(spec, arrays, n):
-    defaults = {"bias": 0, "y_zero_point": 0} | ({"shift": spec.grid_shift} if spec.grid_shift <= MAX_SHIFT else {})
+    defaults = {"bias": 0, "y_zero_point": 0}
+    if spec.rule is None and spec.grid_shift <= MAX_SHIFT:
+        defaults["shift"] = spec.grid_shift
     result = {}
     for name, fmt in spec.parameter_formats.items():
         value = np.asarray(_required({**defaults, **arrays}, name))
         if value.shape not in ((), (n,)):
             raise ValueError(f"{name} must be a scalar or have shape [{n}], not {list(value.shape)}")
-        codes = _codes(name, value, fmt, top=MAX_SHIFT if name == "shift" else None)
+        codes = _codes(name, value, fmt, bounds=spec.shift_range if name == "shift" else fmt.code_range)
         result[name] = np.broadcast_to(codes, (n,)).copy()
     return result
 
@@ -81,14 +83,13 @@ def _scalar(name, value, fmt):
     return int(_codes(name, value.reshape(()), fmt))
 
 
-def _codes(name, value, fmt, ndim=None, top=None):
+def _codes(name, value, fmt, ndim=None, bounds=None):
     value = np.asarray(value)
     if ndim is not None and (value.ndim != ndim or 0 in value.shape):
         raise ValueError(f"{name} must be a matrix with at least one element, not of shape {list(value.shape)}")
     if value.dtype.kind not in "iu":
         raise ValueError(f"{name} must hold integer codes, not {value.dtype}")
-    lo, hi = fmt.code_range
-    hi = hi if top is None else top
+    lo, hi = bounds or fmt.code_range
     wrong = (value < lo) | (value > hi)
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])

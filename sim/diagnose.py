@@ -155,8 +155,16 @@ def _mismatch(machine, hardware, m, n):
         accumulator=accumulator,
         biased=biased,
         scaled=scaled,
-        rounded=round_shift(scaled, parameters.get("shift", 0), spec.rounding),
+        rounded=_rounded(spec, biased, scaled, parameters),
     )
+
+
+def _rounded(spec, biased, scaled, parameters):
+    shift = parameters.get("shift", 0)
+    if spec.rule is not None:
+        return spec.rule.function(biased, parameters["multiplier"], shift)
+    offset = parameters["y_zero_point"] if spec.zero_point_first else 0
+    return round_shift(scaled, shift, spec.rounding, offset)
 
 
 def _accumulate(spec, a, w):

@@ -4,8 +4,12 @@ import numpy as np
 
 from golden.formats import Bipolar, Integer
 from golden.rounding import ROUNDINGS
+from golden.scale import RULES
+from golden.spec import ZERO_POINT_ORDERS
 
 from .machine import Hypothesis
+
+SIGN_OR_PARITY = ("toward_zero", "half_away", "half_even")  # roundings that an added integer can change
 
 
 def output_faults(machine):
@@ -24,7 +28,18 @@ def _reparameter(step, cause, name, change):
 
 def _rounding(machine):
     spec = machine.spec
+    if spec.rule is not None:
+        for name, rule in RULES.items():
+            if name != spec.requantize and rule.multiplier_bits == spec.rule.multiplier_bits:
+                yield _respec(
+                    "round", f"rounds as {name} does where the design says {spec.requantize}", requantize=name
+                )
+        return
     if spec.requantize != "none":
+        if spec.y_zero_point and spec.rounding in SIGN_OR_PARITY:
+            order = next(order for order in ZERO_POINT_ORDERS if order != spec.zero_point_order)
+            cause = f"the zero point is added {order.replace('_', ' ')}, not {spec.zero_point_order.replace('_', ' ')}"
+            yield _respec("round", cause, zero_point_order=order)
         for rounding in ROUNDINGS:
             if rounding != spec.rounding:
                 cause = f"rounds {rounding} where the design says {spec.rounding}"
@@ -96,14 +111,20 @@ def _relu_after_zero_point(window):
     return np.maximum(window.codes(spec=window.spec.with_(activation="none")), max(0, window.spec.y_range[0]))
 
 
+def _shift_moved(spec, shift, by):
+    lo, hi = spec.shift_range
+    return np.clip(shift + by, lo, hi + (spec.rule is None))
+
+
 def _scale(machine):
     spec = machine.spec
     if "shift" in spec.parameters:
-        yield _reparameter("scale", "shifts by one too many", "shift", lambda shift: shift + 1)
-        yield _reparameter("scale", "shifts by one too few", "shift", lambda shift: np.maximum(shift - 1, 0))
+        right = 1 if spec.rule is None else -1
+        yield _reparameter("scale", "shifts by one too many", "shift", lambda shift: _shift_moved(spec, shift, right))
+        yield _reparameter("scale", "shifts by one too few", "shift", lambda shift: _shift_moved(spec, shift, -right))
         yield _reparameter("scale", "does not shift", "shift", np.zeros_like)
     if "multiplier" in spec.parameters:
-        top = 1 << spec.multiplier_bits - 1
+        top = 1 << spec.parameter_formats["multiplier"].width - 1
         lost, negative = "the multiplier's top bit is lost", "the multiplier is read as signed"
         yield _reparameter("scale", lost, "multiplier", lambda value: value & (top - 1))
         yield _reparameter("scale", negative, "multiplier", lambda value: value - 2 * (value & top))

@@ -4,6 +4,7 @@ import numpy as np
 
 from golden.formats import Bipolar
 from golden.mac import matmul
+from golden.scale import encode, reduce_multiplier
 from golden.spec import MAX_SHIFT
 from golden.tensors import operands
 
@@ -165,7 +166,7 @@ def _parameters(rng, spec, arrays):
             wanted[n] = _whole(spec, sums[:, n], int(result["y_zero_point"][n]) if spec.y_zero_point else 0)
         scales = [_scale(rng, spec, kind, factor) for kind, factor in zip(kinds, wanted, strict=True)]
         multiplier, result["shift"] = np.array(scales, np.int64).T
-        if spec.requantize == "multiplier":
+        if "multiplier" in spec.parameters:
             result["multiplier"] = multiplier
     if spec.bias is not None:
         _make_ties(rng, spec, sums, result)
@@ -224,6 +225,8 @@ def _targets(rng, spec, zero_points):
 def _scale(rng, spec, kind, factor):
     """(multiplier, shift) near a factor; a power of two below one for the kinds with ties."""
     halvings = 1 + int(rng.integers(3)) if kind == "small tie" else max(1, round(-np.log2(factor)))
+    if spec.rule is not None:
+        return _encoded(spec, 2.0**-halvings if "tie" in kind else float(factor))
     if spec.requantize == "shift":
         exact = max(0, round(-np.log2(factor)) if kind != "whole" else int(np.ceil(-np.log2(factor))))
         return 1, min(halvings if "tie" in kind else exact, MAX_SHIFT)
@@ -237,11 +240,17 @@ def _scale(rng, spec, kind, factor):
     return multiplier, shift
 
 
+def _encoded(spec, factor):
+    """(multiplier, shift) of a factor for a rule of golden.scale."""
+    multiplier, shift = encode(min(factor, 2.0 ** (spec.shift_range[1] - 1)))
+    return (multiplier if spec.rule.multiplier_bits > 16 else reduce_multiplier(multiplier)), shift
+
+
 def _make_ties(rng, spec, sums, parameters):
     """Moves biases, where their format allows, so that some sum becomes a tie; by a few output steps at most."""
     lo, hi = spec.bias.code_range
     for n, bias in enumerate(parameters["bias"].tolist()):
-        odd, halvings = _scale_in_lowest_terms(parameters, n)
+        odd, halvings = _scale_in_lowest_terms(spec, parameters, n)
         column = sorted(sums[:, n], key=abs)
         chosen = int(column[rng.integers(len(column) // 2 + 1)])
         if isinstance(spec.y, Bipolar):
@@ -254,9 +263,10 @@ def _make_ties(rng, spec, sums, parameters):
             parameters["bias"][n] += move
 
 
-def _scale_in_lowest_terms(parameters, n):
+def _scale_in_lowest_terms(spec, parameters, n):
     """The scale of a column as (odd number, how often it is halved)."""
     multiplier = int(parameters["multiplier"][n]) if "multiplier" in parameters else 1
     shift = int(parameters["shift"][n]) if "shift" in parameters else 0
+    shift = shift if spec.rule is None else spec.rule.multiplier_bits - shift
     twos = (multiplier & -multiplier).bit_length() - 1
     return multiplier >> twos, shift - twos

@@ -8,11 +8,13 @@ import pytest
 
 from golden.ops import int_bits
 from golden.rounding import ROUNDINGS
+from golden.scale import RULES
 from golden.spec import MAX_SHIFT
 from golden.tensors import Operands, accumulators, golden, operands
 from hdl.layout import y_beat
 from hdl.verilog import to_verilog
 from sim import simulators
+from sim.stimulus import random_arrays
 from sim.streams import Stream, input_streams, outputs, tiling
 
 verilog = cache(to_verilog)
@@ -42,6 +44,8 @@ def random_codes(rng, fmt, shape):
 
 def random_operands(spec, m, k, n, seed):
     """Operands whose shifts bring the sums into the range of the output; with ties where bias and multiplier allow."""
+    if spec.rule is not None:
+        return operands(spec, random_arrays(spec, m=m, k=k, n=n, seed=seed))
     rng = np.random.default_rng(seed)
     arrays = {"a": random_codes(rng, spec.activations, (m, k)), "w": random_codes(rng, spec.weights, (k, n))}
     if spec.a_zero_point:
@@ -85,6 +89,10 @@ def blind_roundings(spec, given):
     if spec.requantize == "none":
         return []
     right = golden(spec, given)
+    if spec.rule is not None:
+        alike = [name for name, rule in RULES.items() if rule.multiplier_bits == spec.rule.multiplier_bits]
+        others = [spec.with_(requantize=name) for name in alike if name != spec.requantize]
+        return [other.requantize for other in others if (golden(other, given) == right).all()]
     others = [rounding for rounding in ROUNDINGS if rounding != spec.rounding]
     return [other for other in others if (golden(spec.with_(rounding=other), given) == right).all()]
 

@@ -1,5 +1,6 @@
 """Every table in docs/arithmetic.md, recomputed; and the equations that source code cites exist."""
 
+import math
 import re
 from fractions import Fraction
 from itertools import product as every
@@ -12,6 +13,7 @@ import pytest
 from golden.formats import parse
 from golden.mac import accumulate
 from golden.rounding import ROUNDINGS, round_shift
+from golden.scale import RULES
 from golden.spec import Spec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,6 +60,7 @@ HEADERS = {
     ("activations", "weights", "float32", "float64"),
     ("a in order", "lanes", "after each beat"),
     ("rounding", "-2.5", "-1.5", "-0.5", "0.5", "1.5", "2.5"),
+    ("x", "tflite", "double_half_up", "tflite_single"),
     ("rounding", "increment"),
     ("scale", "multiplier", "shift"),
     ("step", "interval", "bits"),
@@ -206,6 +209,16 @@ def test_cancelling_pairs_and_the_void_lane():
     assert (+1) * (+1) + (+1) * (-1) == 0
 
 
+def test_rules_at_a_quarter():
+    for x, *expected in table("x", "tflite", "double_half_up", "tflite_single"):
+        high = math.floor(Fraction(int(x) * 2**30, 2**31) + Fraction(1, 2))
+        away = math.floor(abs(Fraction(high, 2)) + Fraction(1, 2)) * (1 if high >= 0 else -1)
+        up = math.floor(Fraction(high, 2) + Fraction(1, 2))
+        once = math.floor(Fraction(int(x), 4) + Fraction(1, 2))
+        assert [away, up, once] == [int(cell) for cell in expected]
+        assert [RULES[name].function(int(x), 1 << 30, -1) for name in list(RULES)[:3]] == [away, up, once]
+
+
 @pytest.mark.parametrize("package", ["golden", "hdl"])
 def test_cited_equations_exist(package):
     numbered = set(re.findall(r"   \((\d\.\d+)\)$", TEXT, re.MULTILINE))
@@ -220,4 +233,4 @@ def test_cited_equations_exist(package):
 def test_equations_are_numbered_once_and_in_order():
     numbered = [tuple(map(int, n.split("."))) for n in re.findall(r"   \((\d\.\d+)\)$", TEXT, re.MULTILINE)]
     assert numbered == sorted(set(numbered))
-    assert {section for section, _ in numbered} == {1, 2, 3, 4, 5, 6}
+    assert {section for section, _ in numbered} == {1, 2, 3, 4, 5, 6, 7}

@@ -9,6 +9,7 @@ from golden.formats import Integer, parse
 from golden.spec import Spec, product_interval, scale_interval
 
 INT4, INT8, BIPOLAR = parse("int4"), parse("int8"), parse("bipolar")
+REQUANTIZERS = "none, shift, multiplier, tflite, double_half_up, tflite_single, mult16"
 ROUNDINGS = "floor, ceil, toward_zero, half_up, half_down, half_away, half_even"
 NAME_RULE = "name must be a letter, then at most 63 letters, digits or underscores"
 
@@ -74,7 +75,10 @@ VALUES = [
     ({"accumulator_range": (-5, -1)}, "accumulator_range must hold 0 and lie in [-28672, 32768], not [-5, -1]"),
     ({"accumulator_range": (-28673, 0)}, "accumulator_range must hold 0 and lie in [-28672, 32768], not [-28673, 0]"),
     ({"accumulator_range": (0, 32769)}, "accumulator_range must hold 0 and lie in [-28672, 32768], not [0, 32769]"),
-    ({"requantize": "scale"}, "requantize must be one of none, shift, multiplier, not 'scale'"),
+    (
+        {"requantize": "scale"},
+        f"requantize must be one of {REQUANTIZERS}, not 'scale'",
+    ),
     ({"rounding": "nearest"}, f"rounding must be one of {ROUNDINGS}, not 'nearest'"),
     ({"overflow": "clip"}, "overflow must be one of wrap, saturate, not 'clip'"),
     ({"activation": "gelu"}, "activation must be one of none, relu, not 'gelu'"),

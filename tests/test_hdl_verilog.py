@@ -13,7 +13,8 @@ import pytest
 
 from golden.formats import parse
 from golden.rounding import OVERFLOWS, ROUNDINGS
-from golden.spec import ACTIVATIONS, MULTIPLIER_STYLES, REQUANTIZERS, Spec
+from golden.scale import RULES
+from golden.spec import ACTIVATIONS, MULTIPLIER_STYLES, REQUANTIZERS, ZERO_POINT_ORDERS, Spec
 from hdl.layout import a_beat, p_beat, w_beat, y_beat
 from hdl.verilog import YosysError, run_yosys, to_verilog
 
@@ -44,6 +45,15 @@ DESIGNS = {
     "unsigned": design("uint4", "uint4", requantize="shift", output="uint4", rounding="half_away"),
     "always one": design("uint4", "uint8", requantize="shift", output="bipolar", rounding="floor"),
     "another name": design("int3", "int3", 3, 3, requantize="shift", output="int3", overflow="wrap", name="Tiny_3x3"),
+    "zero point first": design(
+        *("int8", "int4"),
+        **{"requantize": "multiplier", "bias": "int8", "output": "int8", "y_zero_point": True, "activation": "relu"},
+        **{"zero_point_order": "before_rounding"},
+    ),
+    **{
+        rule: design("int8", "int8", requantize=rule, bias="int32", output=output, y_zero_point=True)
+        for rule, output in zip(RULES, ("int8", "uint8", "int16", "int16"), strict=True)
+    },
     "widest": design("int32", "uint32", 1, 2, output="int64", requantize="shift", rounding="toward_zero"),
 }
 EACH_DESIGN = pytest.mark.parametrize("name", DESIGNS)
@@ -113,6 +123,7 @@ def random_design(seed):
         fields = {name: pick((1, 2, 3, 5)) for name in ("rows", "cols", "lanes")} | {"depth": pick((1, 2, 9, 64))}
         fields |= {"requantize": pick(REQUANTIZERS), "rounding": pick(ROUNDINGS), "overflow": pick(OVERFLOWS)}
         fields |= {
+            "zero_point_order": pick(ZERO_POINT_ORDERS),
             "activation": pick(ACTIVATIONS),
             "multiplier_bits": pick((8, 31)),
             "multiplier_style": pick(MULTIPLIER_STYLES),

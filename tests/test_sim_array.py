@@ -6,6 +6,7 @@ from amaranth.hdl import Fragment
 from simulation import SIMULATORS, blind_roundings, missing, random_operands, replay_streams, verilog
 
 from golden.formats import parse
+from golden.scale import RULES
 from golden.spec import Spec
 from golden.tensors import golden
 from hdl.array import Array
@@ -69,6 +70,17 @@ CASES = {
         *((4, 6, 1), (9, 3, 13), "q3.4", "q1.5"),
         **{"requantize": "shift", "bias": "int12", "output": "q2.3", "rounding": "half_down", "clip": (-12, 9)},
     ),
+    "zero point before rounding": case(
+        *((3, 4, 2), (11, 21, 9), "int8", "int4"),
+        **{"requantize": "multiplier", "bias": "int16", "output": "int8", "y_zero_point": True},
+        **{"zero_point_order": "before_rounding", "activation": "relu"},
+    ),
+} | {
+    rule: case(
+        *((3, 4, 2), (37, 21, 13), "int8", "int8"),
+        **{"requantize": rule, "bias": "int32", "output": "int8", "y_zero_point": True, "activation": activation},
+    )
+    for rule, activation in zip(RULES, ("none", "none", "relu", "relu"), strict=True)
 }
 EACH_CASE = pytest.mark.parametrize("name", CASES)
 EACH_SIMULATOR = pytest.mark.parametrize("simulator", SIMULATORS)
