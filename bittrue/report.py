@@ -65,7 +65,8 @@ def simulated(folder, results):
         for name, result in results.items()
     ]
     if len(results) > 1:
-        lines.append(f"simulators {'agree' if simulators_agree(results) else 'DIFFER'} on every output")
+        agree = simulators_agree(results)
+        lines.append("simulators agree on every output" if agree else "simulators DIFFER; bittrue compare says where")
     return Text("\n".join(lines))
 
 

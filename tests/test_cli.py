@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,12 @@ from rich.console import Console
 from simulation import missing
 
 import bittrue.progress
-from bittrue import __version__
+from bittrue import __version__, flows
 from bittrue.design import FIELDS, to_spec
 from bittrue.progress import Progress
 from examples.digits import network
 from golden.tensors import golden, operands
+from sim.replay import Replay
 
 ICARUS = ("--simulator", "icarus")
 SMALL = ("--activations", "int2", "--weights", "int2", "--rows", "2", "--cols", "2", "--depth", "4")
@@ -138,6 +140,23 @@ def test_both_simulators_agree(here):
     )
 
 
+def test_simulators_that_differ_are_exit_code_1(here, monkeypatch):
+    simulate = flows.simulate
+
+    def differing(folder, name, arrays, progress, **options):
+        result = simulate(folder, "icarus", arrays, progress, **options)
+        return replace(result, y=result.y ^ (name == "verilator"))
+
+    monkeypatch.setattr(flows, "simulate", differing)
+    monkeypatch.setattr(flows, "check_simulator", lambda name: None)
+    both = ("simulate", "x", "--simulator", "both", "--inputs", "inputs.npz")
+    result = command(*both)
+    assert (result.code, result.err) == (1, "")
+    assert result.out.splitlines()[-1] == "simulators DIFFER; bittrue compare says where"
+    result = command(*both, "--json")
+    assert (result.code, json.loads(result.out)["simulators_agree"]) == (1, False)
+
+
 def test_waves_open_at_a_cycle_and_go_with_the_next_run(here):
     done("simulate", "x", *ICARUS, "--inputs", "inputs.npz", "--waves", "--quiet")
     done("compare", "x", "--quiet")
@@ -216,6 +235,24 @@ def test_demo_classifies_digits_layer_by_layer(tmp_path, monkeypatch):
     (only,) = result["networks"]
     assert (result["equal"], only["network"], only["images"], only["mismatches"]) == (True, "bipolar", 5, 0)
     assert only["outputs"] == 5 * (48 + 32 + 10)
+
+
+def test_a_demo_with_a_wrong_output_is_exit_code_1(tmp_path, monkeypatch):
+    pytest.importorskip("sklearn", reason="scikit-learn is missing: pip install scikit-learn")
+    images, labels = network.held_out()
+    monkeypatch.setattr(network, "held_out", lambda: (images[:3], labels[:3]))
+    monkeypatch.setattr(network, "VERSIONS", ("bipolar",))
+    monkeypatch.setattr(flows, "check_simulator", lambda name: None)
+    monkeypatch.setattr(flows, "simulate", lambda folder, name, arrays, *_, **__: one_wrong(folder.spec, arrays))
+    result = command("demo", "--out", tmp_path / "digits", "--json")
+    (only,) = json.loads(result.out)["networks"]
+    assert (result.code, only["mismatches"] > 0) == (1, True)
+
+
+def one_wrong(spec, arrays):
+    y = golden(spec, operands(spec, arrays))
+    y[0, 0] ^= 1
+    return Replay(y, 100, np.array([0]))
 
 
 def progress_of(seconds, *, terminal, monkeypatch):
