@@ -41,6 +41,7 @@ class Quantizer:
     rounding: str = "half_even"
     reciprocal: bool = False
     zero_point_first: bool = False
+    fused: bool = False
 
 
 QUANTIZERS = {
@@ -48,7 +49,12 @@ QUANTIZERS = {
     "tflite-reference": Quantizer("tensorflow/tflite-micro: reference/quantize.h", rounding="half_away"),
     "litert": Quantizer("google/XNNPACK: f32-qs8-vcvt; ai-edge-litert 2.3.0 (by experiment)", reciprocal=True),
     "qonnx": Quantizer("fastmachinelearning/qonnx: custom_op/general/quant.py", zero_point_first=True),
-    "torch": Quantizer("pytorch/pytorch: quantize_per_tensor on x86", reciprocal=True, zero_point_first=True),
+    "torch": Quantizer(
+        "pytorch/pytorch: quantize_per_tensor on x86, torch 2.13.0 (fused by experiment)",
+        reciprocal=True,
+        zero_point_first=True,
+        fused=True,
+    ),
     "torch-fake": Quantizer("pytorch/pytorch: fake_quantize_per_tensor_affine", reciprocal=True),
 }
 
@@ -74,19 +80,24 @@ def quantize(
     rounding: str | tuple[str, str] = "half_even",
     reciprocal=False,
     zero_point_first=False,
+    fused=False,
 ) -> np.ndarray:
     """Codes, int64, of real x: saturate(round(x / scale) + zero_point).
 
     scale and zero_point are scalars; with `axis` [D], one for each index of that axis; with `axis` and `block` of the
     shape of x but ceil(D / block) on the axis, one for each block of it.
-    `reciprocal`: x * (1 / scale) instead. `zero_point_first`: the zero point, as a float, is added before rounding.
+    `reciprocal`: x * (1 / scale) instead. `zero_point_first`: the zero point, as a float, is added before rounding;
+    `fused` to a product that was not rounded before (the sum is taken in float64, exact for quotients above 8).
     Raises ValueError for NaN, scales that are not positive and finite, and shapes that do not fit.
     """
     scale, zero_point = _spread(x, scale, zero_point, axis, block)
     x = np.asarray(x).astype(scale.dtype)
     with np.errstate(over="ignore"):
-        ratio = x * (scale.dtype.type(1) / scale) if reciprocal else x / scale
-        if zero_point_first:
+        inverse = scale.dtype.type(1) / scale
+        ratio = x * inverse if reciprocal else x / scale
+        if fused:
+            codes = round_real((x.astype(np.float64) * inverse + zero_point).astype(scale.dtype), rounding)
+        elif zero_point_first:
             codes = round_real(ratio + zero_point.astype(scale.dtype), rounding)
         else:
             codes = round_real(ratio, rounding) + zero_point
@@ -98,7 +109,7 @@ def quantize_as(platform, x, scale, zero_point=0, fmt="int8", **where) -> np.nda
     if platform not in QUANTIZERS:
         raise ValueError(f"unknown quantizer {platform!r}; known are {', '.join(QUANTIZERS)}")
     q = QUANTIZERS[platform]
-    how = {"rounding": q.rounding, "reciprocal": q.reciprocal, "zero_point_first": q.zero_point_first}
+    how = {"rounding": q.rounding, "reciprocal": q.reciprocal, "zero_point_first": q.zero_point_first, "fused": q.fused}
     return quantize(x, scale, zero_point, fmt, **how, **where)
 
 

@@ -1,0 +1,134 @@
+"""Tables of docs/platforms.md: what each platform does, and how often the outputs of two of them differ.
+
+    python -m benchmarks.platforms            prints them
+    python -m benchmarks.platforms --write    and puts them between the marks `<!-- NAME -->` and `<!-- end -->`
+
+Deterministic: the seed is fixed.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from golden import platforms
+from golden.platforms import PLATFORMS
+
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "platforms.md"
+SEED = 1
+SCALES, SUMS = 1000, 1000
+STEPS = 35  # standard deviation of the outputs
+Y_ZERO_POINT = 1  # odd, so that rounding before and after it differ
+COMPARED = (
+    *("tflite-micro", "cmsis-nn", "litert-ruy-x86", "tosa", "litert-reference", "litert-xnnpack"),
+    *("onnx-reference", "qonnx", "tflite-micro-int16"),
+)
+EFFECTIVE = {
+    "f64": "float64",
+    "f32_product": "float32 product, float64 quotient",
+    "f32_chain": "float32",
+    "product": "float32 product; the quotient is taken of the output",
+    None: "from the model",
+}
+ENCODING = {
+    "mult16": "16 bits, shift",
+    "float32": "float32",
+    "float64": "float64",
+    "float32_division": "float32, twice",
+}
+ENCODING |= {"thresholds": "thresholds", "shift_add": "integer, shift", None: "unpublished"}
+ROUNDING = {
+    "tflite": "twice: up, then ties away",
+    "double_half_up": "twice, ties up",
+    "tflite_single": "ties up",
+    "mult16": "ties up",
+    "thresholds": "ties up",
+    "shift_add": "ties up",
+    None: "ties to even",
+}
+NAMED = {"half_away": "ties away", "half_even": "ties to even"}
+ACCUMULATORS = {
+    "int32": "32 bits, wraps",
+    "int64": "64 bits",
+    "required32": "32 bits, must fit",
+    "pairs16": "pairs saturate to 16 bits",
+}
+
+
+def rules():
+    """Rows of the table of rules, the header first."""
+    yield "platform", "scale", "kept as", "rounding", "zero point", "sum", "average pool", "add"
+    yield ("---",) * 8
+    for p in PLATFORMS.values():
+        scale = EFFECTIVE[p.effective]
+        if p.effective_per_channel:
+            scale += f"; per channel {EFFECTIVE[p.effective_per_channel]}"
+        yield (
+            p.name,
+            scale,
+            ENCODING.get(p.scaling, "31 bits, shift"),
+            NAMED[p.rounding] if p.rounding else ROUNDING[p.scaling],
+            f"{p.zero_point} rounding" if p.scaling else "none",
+            ACCUMULATORS[p.accumulator] if p.scaling else "unpublished",
+            {None: "", "codes": "codes, ties away", "values": "values, ties away", "float32": "float32"}[p.pool],
+            {None: "", "tflite": "three scalings", "xnnpack": "21-bit factors"}[p.add],
+        )
+
+
+def generic(draw):
+    """(scales, sums) with scales of any value."""
+    for _ in range(SCALES):
+        a, w = np.float32(draw.uniform(0.01, 0.1)), np.float32(draw.uniform(0.001, 0.01))
+        spread = 2.0 ** draw.uniform(10, 20)
+        scales = {"a_scale": a, "w_scale": w, "y_scale": np.float32(a * w * spread / STEPS)}
+        yield scales, np.rint(draw.normal(0, spread, SUMS)).astype(np.int64)
+
+
+def ties(draw):
+    """(scales, sums) with quotients 1/2 to 1/256 of scales that are powers of two."""
+    for k in range(SCALES):
+        bits = 1 + k % 8
+        scales = {"a_scale": 0.25, "w_scale": 0.125, "y_scale": 2.0 ** (bits - 5)}
+        yield scales, np.rint(draw.normal(0, STEPS * 2.0**bits, SUMS)).astype(np.int64)
+
+
+def outputs(name, cases):
+    codes = [
+        platforms.requantize(name, acc[:, None], platforms.derive(name, **scales), y_zero_point=Y_ZERO_POINT)
+        for scales, acc in cases
+    ]
+    return np.concatenate(codes).astype(np.int16)
+
+
+def differences(draw_cases):
+    """Rows of the table of differing outputs per million, the header first."""
+    cases = list(draw_cases(np.random.default_rng(SEED)))
+    codes = {name: outputs(name, cases) for name in COMPARED}
+    yield "", *COMPARED[1:]
+    yield ("---",) * len(COMPARED)
+    for k, one in enumerate(COMPARED[:-1]):
+        counts = [int(1e6 * (codes[one] != codes[other]).mean() + 0.5) for other in COMPARED[k + 1 :]]
+        yield one, *([""] * k), *counts
+
+
+TABLES = {"rules": rules, "generic": lambda: differences(generic), "ties": lambda: differences(ties)}
+
+
+def table(name):
+    """A table of TABLES as Markdown."""
+    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in TABLES[name]())
+
+
+def main(*, write):
+    for name in TABLES:
+        text = table(name)
+        print(f"\n{text}")
+        if write:
+            marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+            document = DOCUMENT.read_text(encoding="utf-8")
+            DOCUMENT.write_text(marked.sub(lambda found, text=text: f"{found[1]}\n{text}\n\n{found[2]}", document))
+
+
+if __name__ == "__main__":
+    main(write="--write" in sys.argv[1:])

@@ -1,0 +1,36 @@
+"""docs/platforms.md: its tables are what the command prints, and its example runs."""
+
+import re
+
+import numpy as np
+import pytest
+
+from benchmarks import platforms as benchmark
+from golden.platforms import PLATFORMS
+
+TEXT = benchmark.DOCUMENT.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", benchmark.TABLES)
+def test_tables_are_what_the_command_prints(name):
+    written = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- end -->", TEXT, re.DOTALL)
+    assert written and written[1].strip() == benchmark.table(name)
+
+
+def test_every_platform_is_named():
+    assert {name for name in PLATFORMS if f"| {name} |" in TEXT} == set(PLATFORMS)
+    assert set(benchmark.COMPARED) <= set(PLATFORMS)
+
+
+def test_the_example_runs():
+    example = re.search(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    assert example
+    draw = np.random.default_rng(1)
+    names = {
+        "a": draw.integers(-128, 128, (3, 5)),
+        "w": draw.integers(-128, 128, (5, 4)),
+        "w_scale": draw.uniform(0.01, 0.02, 4),
+        "bias": draw.integers(-9, 9, 4),
+    }
+    exec(example[1], names)
+    assert names["y"].shape == (3, 4)
