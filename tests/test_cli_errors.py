@@ -28,7 +28,13 @@ DESIGNS = {
     (*PAIR, "--activations", "float8"): f"activations: unknown format 'float8'; known are {FORMATS}",
     (*PAIR, "--rounding", "up"): f"rounding must be one of {ROUNDINGS}, not 'up'",
     (*PAIR, "--overflow", "clamp"): "overflow must be one of wrap, saturate, not 'clamp'",
-    (*PAIR, "--requantize", "scale"): "requantize must be one of none, shift, multiplier, not 'scale'",
+    (
+        *PAIR,
+        "--requantize",
+        "scale",
+    ): (
+        "requantize must be one of none, shift, multiplier, tflite, double_half_up, tflite_single, mult16, not 'scale'"
+    ),
     (*PAIR, "--requantize", "shift"): "output must be given with requantize 'shift'",
     (*PAIR, "--rows", "0"): "rows must be positive, not 0",
     (*PAIR, "--cols", "-8"): "cols must be positive, not -8",
