@@ -19,7 +19,7 @@ class Platform:
     zero_point: added `after` or `before` rounding.
     accumulator: `int32` wraps, `required32` must not overflow, `int64` is exact, `pairs16` saturates pairs of products.
     activations: whether relu and its kind are part of the operation, as bounds on the output code.
-    pool, add: rules of golden.pool_add.
+    pool, add, rescale: rules of golden.pool_add.
     source: repository and file, or document.
     """
 
@@ -34,6 +34,7 @@ class Platform:
     activations: bool = False
     pool: str | None = None
     add: str | None = None
+    rescale: str | None = None
 
     @property
     def is_tosa(self):
@@ -51,6 +52,7 @@ _ROWS = (
         activations=True,
         pool="codes",
         add="tflite",
+        rescale="tflite",
     ),
     Platform(
         name="tflite-micro-int16",
@@ -71,6 +73,7 @@ _ROWS = (
         activations=True,
         pool="codes",
         add="tflite",
+        rescale="tflite",
     ),
     Platform(
         name="litert-reference-int16",
@@ -90,6 +93,7 @@ _ROWS = (
         activations=True,
         pool="codes",
         add="tflite",
+        rescale="tflite",
     ),
     Platform(
         name="litert-ruy-x86",
@@ -100,6 +104,7 @@ _ROWS = (
         scaling="double_half_up",
         activations=True,
         pool="codes",
+        rescale="double_half_up",
     ),
     Platform(
         name="litert-xnnpack",
@@ -110,6 +115,7 @@ _ROWS = (
         activations=True,
         pool="codes",
         add="xnnpack",
+        rescale="xnnpack",
     ),
     Platform(
         name="onnxruntime",

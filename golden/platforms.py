@@ -4,7 +4,7 @@
     derive       real scales -> the numbers that the platform stores
     requantize   sums -> output codes, with those numbers
     matmul       codes -> output codes
-    average_pool, add
+    average_pool, add, rescale
 
 Scales are float32 numbers, as models store them. docs/platforms.md compares the platforms.
 """
@@ -19,7 +19,7 @@ from .mac import matmul as exact_matmul
 from .platform_table import PLATFORMS, Platform
 from .rounding import round_shift
 
-__all__ = ["PLATFORMS", "Platform", "accumulate", "add", "average_pool", "derive", "matmul", "requantize"]
+__all__ = ["PLATFORMS", "Platform", "accumulate", "add", "average_pool", "derive", "matmul", "requantize", "rescale"]
 
 FIXED = ("tflite", "double_half_up", "tflite_single", "mult16")
 ACTIVATIONS = {None: (None, None), "relu": (0, None), "relu6": (0, 6), "relu_n1_to_1": (-1, 1)}
@@ -249,3 +249,16 @@ def add(
     )
     y = pool_add.ADDS[p.add]((np.asarray(x1, np.int64), np.asarray(x2, np.int64)), given)
     return np.clip(y, *_bounds(p, fmt, activation, y_scale, y_zero_point, clip))
+
+
+def rescale(name, codes, *, x_scale, y_scale, x_zero_point=0, y_zero_point=0, y_format="int8", clip=None) -> np.ndarray:
+    """Output codes, int64, for codes of another scale and zero point: TFLite's QUANTIZE from integers to integers.
+
+    Raises ValueError where the platform has no rule.
+    """
+    p = platform(name)
+    if p.rescale is None:
+        raise ValueError(f"{p.name} has no rule for rescaling codes")
+    given = SimpleNamespace(x_scale=x_scale, x_zero_point=x_zero_point, y_scale=y_scale, y_zero_point=y_zero_point)
+    y = pool_add.RESCALES[p.rescale](np.asarray(codes, np.int64), given)
+    return np.clip(y, *_bounds(p, parse(y_format), None, None, y_zero_point, clip))

@@ -1,4 +1,4 @@
-"""Average pooling and addition of quantized tensors, by the rules that platforms have for them.
+"""Average pooling, addition and rescaling of quantized tensors, by the rules that platforms have for them.
 
 Each rule takes int64 codes and gives integers before the clip to the output format.
 """
@@ -85,5 +85,29 @@ def add_xnnpack(x, given) -> np.ndarray:
     return round_shift(total, shift, "half_up") + given.y_zero_point
 
 
+def rescale_fixed(rule):
+    """Codes less their zero point, scaled by a float64 quotient in fixed point, by a rule of golden.scale.
+
+    Source: tensorflow/tflite-micro reference/requantize.h, micro/kernels/quantize_common.cc.
+    """
+
+    def rescale(codes, given):
+        d = float(np.float32(given.x_scale)) / float(np.float32(given.y_scale))
+        return getattr(scale, rule)(codes - given.x_zero_point, *scale.encode(d)) + given.y_zero_point
+
+    return rescale
+
+
+def rescale_xnnpack(codes, given) -> np.ndarray:
+    """A factor with 8 bits behind the point from the float32 quotient; ties up. Source: google/XNNPACK, qs8-vcvt."""
+    factor = round_real(256 * (np.float32(given.x_scale) / np.float32(given.y_scale)), "half_even")
+    return round_shift((codes - given.x_zero_point) * factor, 8, "half_up") + given.y_zero_point
+
+
 POOLS = {"codes": pool_codes, "values": pool_values, "float32": pool_float32}
 ADDS = {"tflite": add_tflite, "xnnpack": add_xnnpack}
+RESCALES = {
+    "tflite": rescale_fixed("tflite"),
+    "double_half_up": rescale_fixed("double_half_up"),
+    "xnnpack": rescale_xnnpack,
+}

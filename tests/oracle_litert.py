@@ -146,9 +146,10 @@ def pooling(shape, window, scale, zero_point):
     return model("AVERAGE_POOL_2D", options, [Tensor(shape, "int8", scale, zero_point)], y)
 
 
-def quantization(count, scale, zero_point):
-    """float32 [1, count] to int8."""
+def quantization(count, scale, zero_point, x_scale=None, x_zero_point=0):
+    """float32 [1, count] to int8, or int8 to int8 with an x_scale."""
     from ai_edge_litert import schema_py_generated as schema
 
-    x, y = Tensor((1, count), "float32"), Tensor((1, count), "int8", scale, zero_point)
+    x = Tensor((1, count), "float32" if x_scale is None else "int8", x_scale, x_zero_point)
+    y = Tensor((1, count), "int8", scale, zero_point)
     return model("QUANTIZE", schema.QuantizeOptionsT(), [x], y)

@@ -13,7 +13,6 @@ from oracle_cases import products
 
 from golden import float_scale, platforms, scale
 from golden.platforms import PLATFORMS
-from golden.pool_add import mean
 
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 NAMES = [name for name, p in PLATFORMS.items() if p.effective is not None]
@@ -139,50 +138,6 @@ def test_an_odd_depth_and_zero_points_under_saturation():
     assert given.tolist() == expected.tolist()
 
 
-def test_average_pool_of_ties():
-    """Codes with zero point -7; each window's mean is a tie."""
-    windows = np.array([[-7, -6], [-8, -7], [0, 1], [3, 4], [-2, -1]])
-    where = {"x_zero_point": -7, "y_zero_point": -7}
-    of = {
-        name: platforms.average_pool(name, windows, **where).tolist()
-        for name in ("tflite-micro", "tosa", "onnxruntime")
-    }
-    assert of == {
-        "tflite-micro": [-7, -8, 1, 4, -2],  # the code away from zero
-        "tosa": [-6, -8, 1, 4, -1],  # code + 7 away from zero
-        "onnxruntime": [-6, -8, 0, 4, -2],  # the code to even
-    }
-
-
-def test_mean_is_c_division_with_half_the_count_added():
-    for count in range(1, 65):
-        totals = np.arange(-128 * count, 127 * count + 1)
-        c = [(t + count // 2) // count if t > 0 else -((count // 2 - t) // count) for t in totals.tolist()]
-        assert mean(totals, count, "half_away").tolist() == c
-
-
-def test_tosa_reciprocal_is_half_away():
-    """TOSA divides by a multiplication with a biased reciprocal of 31 bits."""
-    for count in range(1, 257):
-        totals = np.arange(-255 * count, 255 * count + 1, max(1, count // 7))
-        k = (count - 1).bit_length()
-        multiplier = ((2**30 + 1) << k) // count
-        assert mean(totals, count, "half_away").tolist() == ((totals * multiplier + (1 << 29 + k)) >> 30 + k).tolist()
-
-
-def test_xnnpack_adds_with_short_multipliers():
-    """Both rules on all pairs of codes: outputs differ by one, at ties, where scales are powers of two."""
-    x = np.stack(np.meshgrid(np.arange(-128, 128), np.arange(-128, 128)), -1).reshape(-1, 2)
-    shares = {}
-    for scales in ((0.25, 0.125, 0.5), (0.031, 0.044, 0.057)):
-        how = {"x_scales": scales[:2], "y_scale": scales[2], "x_zero_points": (3, -4), "y_zero_point": 5}
-        tflite, xnnpack = (platforms.add(name, x[:, 0], x[:, 1], **how) for name in ("tflite-micro", "litert-xnnpack"))
-        assert np.abs(tflite - xnnpack).max() <= 1
-        shares[scales[0]] = float((tflite != xnnpack).mean())
-    assert shares[0.031] < 0.001
-    assert 0.1 < shares[0.25] < 0.2
-
-
 def test_int_min():
     assert scale.doubling_high_multiply(INT_MIN, INT_MIN) == INT_MAX
     parameters = {"multiplier": 2**30, "shift": 2}
@@ -280,72 +235,6 @@ def test_activations():
             y_scale=np.float32(0.1),
         )
         assert tuple(y[:, 0].tolist()) == bounds
-
-
-REFUSED = [
-    (lambda: platforms.platform("tflite"), f"unknown platform 'tflite'; known are {', '.join(PLATFORMS)}"),
-    (
-        lambda: platforms.derive("deeploy", a_scale=1, w_scale=1, y_scale=1),
-        "deeploy has no published rule from scales to what it multiplies with",
-    ),
-    (lambda: platforms.requantize("tensorrt", [[1]], {}), "tensorrt has no published rule for requantization"),
-    (
-        lambda: platforms.derive("tosa", a_scale=1, w_scale=[1, 0], y_scale=1),
-        "w_scale must be positive and finite",
-    ),
-    (
-        lambda: platforms.derive("tosa", a_scale=[1, 2], w_scale=1, y_scale=1),
-        "a_scale and y_scale must be scalars and w_scale a scalar or [N]",
-    ),
-    (
-        lambda: platforms.requantize("tosa", [[1]], {"multiplier": 2**30, "shift": 30}),
-        "shift must be -31 to 29 on tosa",
-    ),
-    (
-        lambda: platforms.requantize("tosa", [[2**20]], {"multiplier": 2**30, "shift": 10}),
-        "a sum is outside 2**(30 - shift), which tosa leaves unpredictable",
-    ),
-    (
-        lambda: platforms.requantize("cmsis-nn-int16", [[2**47]], {"multiplier": 2**14, "shift": 0}),
-        "a sum is outside 48 bits, which cmsis-nn-int16 does not scale",
-    ),
-    (
-        lambda: platforms.requantize("finn", [[1]], {"product_scale": 1, "y_scale": 1}, y_zero_point=1),
-        "finn has thresholds for zero point 0 only",
-    ),
-    (
-        lambda: platforms.requantize("onnxruntime", [[1]], {"scale": 1}, activation="relu", y_scale=1),
-        "onnxruntime has no fused activation; give its bounds as clip",
-    ),
-    (
-        lambda: platforms.requantize("tflite-micro", [[1]], {"multiplier": 2**30, "shift": 0}, activation="relu"),
-        "an activation needs y_scale",
-    ),
-    (
-        lambda: platforms.requantize("tflite-micro", [[1]], {"multiplier": 2**30, "shift": 0}, activation="tanh"),
-        "unknown activation 'tanh'; known are relu, relu6, relu_n1_to_1",
-    ),
-    (
-        lambda: platforms.accumulate("onnxruntime-avx2-saturating", np.array([[-1]]), np.array([[1]])),
-        "pairs saturate in products of uint8 activations and int8 weights; these codes are others",
-    ),
-    (lambda: platforms.average_pool("qonnx", [[1, 2]]), "qonnx has no rule for average pooling"),
-    (
-        lambda: platforms.average_pool("tflite-micro", [[1, 2]], x_scale=1.0, y_scale=2.0),
-        "average pooling needs the same scale and zero point on input and output",
-    ),
-    (
-        lambda: platforms.add("tosa", [1], [2], x_scales=(1, 1), y_scale=1),
-        "tosa has no rule for addition that is known to the bit",
-    ),
-]
-
-
-@pytest.mark.parametrize(("call", "message"), REFUSED, ids=[message[:40] for _, message in REFUSED])
-def test_what_has_no_rule_is_refused(call, message):
-    with pytest.raises(ValueError) as error:
-        call()
-    assert str(error.value) == message
 
 
 def test_every_platform_names_its_source():

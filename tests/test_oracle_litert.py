@@ -129,3 +129,20 @@ def test_quantize(name, runner):
         model = litert.quantization(len(x), scale, zero_point)
         pairs.append((quantize_as(name, x, scale, zero_point), RUN[runner](model, [x[None]])[0]))
     assert differing(pairs) == (0, 6 * 20001)
+
+
+@pytest.mark.parametrize(
+    ("name", "runner"),
+    [("tflite-micro", "micro"), ("litert-reference", "ref"), ("litert-ruy-x86", "ruy"), ("litert-xnnpack", "xnnpack")],
+)
+def test_rescale_every_code(name, runner):
+    draw = np.random.default_rng(17)
+    codes = np.arange(-128, 128)
+    pairs = []
+    for k in range(400):
+        (x_scale, y_scale, _), zero_points = scales(draw, k % 2), draw.integers(-128, 128, 2).tolist()
+        how = {"x_scale": x_scale, "x_zero_point": zero_points[0]}
+        model = litert.quantization(256, y_scale, zero_points[1], **how)
+        golden = platforms.rescale(name, codes, y_scale=y_scale, y_zero_point=zero_points[1], **how)
+        pairs.append((golden, RUN[runner](model, [codes[None]])[0]))
+    assert differing(pairs) == (0, 400 * 256)
