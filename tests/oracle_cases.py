@@ -6,45 +6,45 @@ import numpy as np
 import pytest
 
 
-def need(*packages):
+def need(*packages, how="make oracles"):
     """Skips the calling module where a package is missing."""
     if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
-        pytest.skip(f"needs make oracles: no {', '.join(missing)} here", allow_module_level=True)
+        pytest.skip(f"needs {how}: no {', '.join(missing)} here", allow_module_level=True)
 
 
-KINDS = ("generic", "ties", "near_ties")
+KINDS = ("generic", "ties", "near_ties", "large", "above_one")
+BIAS = {"generic": 20000, "large": 2**30}
 
 
 def products(seed, *, a="int8", w="int8", per_channel=False, shape=(256, 48, 64), w_zero_point=False):
-    """Arguments of golden.platforms.matmul, without the platform: nine products of 16384 outputs each, 147456 in all.
+    """Arguments of golden.platforms.matmul, without the platform: ten products of 16384 outputs each, 163840 in all.
 
-    Generic scales; powers of two with small codes, where every 16th quotient or so is a tie; and scales whose float32
-    product is y_scale times a power of two while their exact product is not, where every tie is in doubt.
+    generic: scales of any value. ties: scales that are powers of two and small codes. near_ties: the float32 product of
+    the scales is y_scale times a power of two, their exact product is not. large: sums up to 2**30. above_one: small
+    sums, scaled up.
     """
     draw = np.random.default_rng(seed)
-    for k in range(9):
-        yield product(draw, a, w, per_channel, shape, w_zero_point, KINDS[k % 3])
+    for k in range(10):
+        yield product(draw, a, w, per_channel, shape, w_zero_point, KINDS[k % 5])
 
 
 def product(draw, a, w, per_channel, shape, w_zero_point, kind):
     m, depth, n = shape
     z_a, z_w = int(_codes(draw, a, ())), int(_codes(draw, w, ())) if w_zero_point else 0
     z_a = 0 if a == "int16" else z_a
-    near = None if kind == "generic" else 3
+    near = {"generic": None, "large": None, "above_one": 1}.get(kind, 3)
     codes_a, codes_w = _codes(draw, a, (m, depth), z_a, near), _codes(draw, w, (depth, n), z_w, near)
-    bias = draw.integers(-20000, 20000, n) if near is None else draw.integers(-50, 50, n)
+    bound = BIAS.get(kind, 50)
+    bias = draw.integers(-bound, bound, n)
     top = np.abs((codes_a.astype(float) - z_a) @ (codes_w - z_w) + bias).max()
     count = (n,) if per_channel else ()
     a_scale, w_scale = np.float32(draw.uniform(0.01, 0.1)), np.float32(draw.uniform(0.001, 0.01, count))
-    if kind == "generic":
-        y_codes = 32000 if a == "int16" else 100
+    if kind in ("generic", "large", "above_one"):
+        y_codes = {"above_one": 2.5 * top}.get(kind, 32000 if a == "int16" else 100)
         y_scale = np.float32(a_scale * np.mean(w_scale) * top / y_codes / draw.uniform(0.8, 1.6))
     elif kind == "ties":
-        a_scale, w_scale, y_scale = (
-            np.float32(2**-5),
-            np.float32(2.0 ** draw.integers(-9, -4, count)),
-            np.float32(2**-7),
-        )
+        a_scale, w_scale = np.float32(2**-5), np.float32(2.0 ** draw.integers(-9, -4, count))
+        y_scale = np.float32(2**-7)
     else:
         y_scale = np.float32(a_scale * w_scale.flat[0]) * np.float32(8)
         w_scale = np.broadcast_to(w_scale.flat[0], count).astype(np.float32)

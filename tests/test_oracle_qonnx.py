@@ -55,7 +55,7 @@ def test_sums_scaled_and_quantized(name):
                 quant(real, case["y_scale"], case["y_zero_point"], 8, True, False, "ROUND"),
             )
         )
-    assert differing(pairs) == (0, 147456)
+    assert differing(pairs) == (0, 163840)
 
 
 @pytest.mark.parametrize("per_channel", [False, True])
@@ -72,7 +72,7 @@ def test_thresholds(fmt, per_channel):
         levels = np.atleast_2d(thresholds(case["y_scale"], (lo, hi), case["a_scale"] * case["w_scale"]))
         other = multithreshold(acc.astype(np.float32), levels).astype(np.int64) + lo
         pairs.append((platforms.matmul("finn", **case, y_format=fmt), other))
-    assert differing(pairs) == (0, 147456)
+    assert differing(pairs) == (0, 163840)
 
 
 @pytest.mark.parametrize("fmt", ["int2", "int4", "int8", "uint2", "uint4", "uint8"])

@@ -7,7 +7,7 @@ from oracle_cases import differing, need
 from golden.calibrate import choose
 from golden.quantize import quantize_as
 
-need("torch")
+need("torch", how="a CPU build of torch 2.13.0 in .venv-oracles")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
