@@ -118,10 +118,10 @@ def _pairs(a, w, a_zero_point, w_zero_point):
 
 def _fit(p, acc):
     if p.accumulator == "int64":
-        return acc
+        return acc.astype(np.int64)
     if p.accumulator == "required32" and (acc != scale.wrap32(acc)).any():
         raise ValueError(f"a sum does not fit int32, which {p.name} leaves unpredictable")
-    return scale.wrap32(acc)
+    return scale.wrap32(acc).astype(np.int64)
 
 
 def requantize(
@@ -152,8 +152,11 @@ def requantize(
 def _fixed(p, acc, multiplier, shift):
     lo, hi = _MULT16_SHIFTS if p.scaling == "mult16" else _TOSA_SHIFTS if p.is_tosa else scale.SHIFTS
     multiplier, shift = np.asarray(multiplier, np.int64), np.asarray(shift, np.int64)
+    bits = 15 if p.scaling == "mult16" else scale.MULTIPLIER_BITS
     if (shift < lo).any() or (shift > hi).any():
         raise ValueError(f"shift must be {lo} to {hi} on {p.name}")
+    if (multiplier < 0).any() or (multiplier >> bits).any():
+        raise ValueError(f"multiplier must have at most {bits} bits and no sign on {p.name}")
     if p.is_tosa and (np.abs(2 * acc + 1) > 1 << (31 - shift)).any():
         raise ValueError(f"a sum is outside 2**(30 - shift), which {p.name} leaves unpredictable")
     if p.scaling == "mult16" and (np.abs(acc) >= 1 << 47).any():

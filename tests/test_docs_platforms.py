@@ -22,6 +22,24 @@ def test_every_platform_is_named():
     assert set(benchmark.COMPARED) <= set(PLATFORMS)
 
 
+ALIKE = {
+    "litert-reference-conv": "tflite-micro",
+    "tosa-double": "tflite-micro",
+    "onnxruntime": "litert-xnnpack",
+    "brevitas": "qonnx",
+}
+
+
+@pytest.mark.parametrize("cases", [benchmark.generic, benchmark.ties])
+def test_what_the_text_says_of_the_tables(cases):
+    cases = list(cases(np.random.default_rng(benchmark.SEED)))[:200]
+    for name, twin in ALIKE.items():
+        assert np.array_equal(benchmark.outputs(name, cases), benchmark.outputs(twin, cases))
+    codes = np.array([benchmark.outputs(name, cases) for name in benchmark.COMPARED])
+    assert np.ptp(codes, axis=0).max() == 1
+    assert 34 < codes[0].std() < 36
+
+
 def test_the_example_runs():
     example = re.search(r"```python\n(.*?)```", TEXT, re.DOTALL)
     assert example

@@ -29,6 +29,14 @@ REFUSED = [
         "a sum is outside 2**(30 - shift), which tosa leaves unpredictable",
     ),
     (
+        lambda: platforms.requantize("cmsis-nn-int16", [[1]], {"multiplier": 2**30, "shift": 0}),
+        "multiplier must have at most 15 bits and no sign on cmsis-nn-int16",
+    ),
+    (
+        lambda: platforms.requantize("tosa", [[1]], {"multiplier": -1, "shift": 0}),
+        "multiplier must have at most 31 bits and no sign on tosa",
+    ),
+    (
         lambda: platforms.requantize("cmsis-nn-int16", [[2**47]], {"multiplier": 2**14, "shift": 0}),
         "a sum is outside 48 bits, which cmsis-nn-int16 does not scale",
     ),
