@@ -1,4 +1,4 @@
-"""The top: AXI4-Stream ports around the array, named as Vivado, Quartus, LiteX and cocotbext-axi expect them."""
+"""The top: AXI4-Stream ports around the array, named as Vivado, LiteX and cocotbext-axi expect them."""
 
 from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetSignal, Value
 from amaranth.lib import wiring

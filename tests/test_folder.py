@@ -192,12 +192,12 @@ def test_ctrl_c_leaves_the_last_run_and_nothing_else(here):
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not list(Path("x/runs").glob(f"{folder.TEMPORARY}*/y.hex")):
         assert bench.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     os.killpg(bench.pid, signal.SIGINT)
-    out, err = bench.communicate(timeout=30)
+    out, err = bench.communicate(timeout=60)
     assert (bench.returncode, out, err.strip()) == (130, b"", b"")
     assert tree(here) == before
 
