@@ -71,7 +71,7 @@ CASES = {
         **{"requantize": "shift", "bias": "int12", "output": "q2.3", "rounding": "half_down", "clip": (-12, 9)},
     ),
     "zero point before rounding": case(
-        *((3, 4, 2), (11, 21, 9), "int8", "int4"),
+        *((3, 4, 2), (37, 21, 19), "int8", "int4"),
         **{"requantize": "multiplier", "bias": "int16", "output": "int8", "y_zero_point": True},
         **{"zero_point_order": "before_rounding", "activation": "relu"},
     ),
