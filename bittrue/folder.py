@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from .errors import InputError, as_input_error, reason, writing
 from .manifest import manifest
 
 TEMPORARY = ".bittrue-"
+REMOVALS = 50
+REMOVAL_PAUSE_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,16 @@ def replaced(path: Path):
             yield fresh
             _swap(fresh, place)
         finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+            _remove(fresh)
+
+
+def _remove(folder):
+    """Deletes a folder, also one that a simulator, interrupted but not dead yet, still puts files into."""
+    for _ in range(REMOVALS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(REMOVAL_PAUSE_S)
 
 
 def write_text(path: Path, text: str):

@@ -19,6 +19,7 @@ from cocotb_tools.runner import Runner, Verilator, get_runner
 
 WAVES = "waves.fst"
 SIMULATORS = ("verilator", "icarus")
+# no lint here: the bench is ours and never shipped; the design is linted by itself, with -Wall, in the tests
 _BUILD_ARGS = {
     "verilator": ["-O3", "--x-assign", "unique", "--x-initial", "unique", "--no-timing", "-Wno-fatal", "-Wno-lint"],
     "icarus": ["-g2012"],

@@ -243,6 +243,51 @@ def test_a_full_disk_keeps_the_last_run(tiny, here):
     )
 
 
+def test_a_read_only_disk_is_refused_and_keeps_all(tiny, here):
+    shutil.copytree("x", tiny / "x", ignore=shutil.ignore_patterns("*.log"))
+    subprocess.run(["mount", "-o", "remount,ro", tiny], check=True)
+    readonly = "Read-only file system"
+    assert refusal(tiny, "generate", *SMALL, "--out", tiny / "z") == f"cannot write {tiny}/z: {readonly}"
+    assert refusal(tiny, "simulate", tiny / "x", *ICARUS) == f"cannot write {tiny}/x/runs/icarus: {readonly}"
+    assert refusal(tiny, "compare", tiny / "x") == f"cannot write {tiny}/x/report.html: {readonly}"
+
+
+def test_a_simulator_that_dies_slowly_leaves_no_folder(here, monkeypatch):
+    """After an interruption it may put files into the folder while that is being deleted."""
+    monkeypatch.setattr(shutil, "rmtree", undone_at_first(shutil.rmtree, 3))
+    before = tree(here)
+    with pytest.raises(KeyboardInterrupt), replaced(Path("x/runs/icarus")) as fresh:
+        (fresh / "y.hex").write_text("half")
+        raise KeyboardInterrupt
+    assert tree(here) == before
+
+
+def undone_at_first(remove, times):
+    """`remove`, but the first few times a file is back afterwards."""
+    left = iter(range(times))
+
+    def removed(path, **options):
+        remove(path, **options)
+        if next(left, None) is not None:
+            Path(path).mkdir()
+            (Path(path) / "results.xml").write_text("late")
+
+    return removed
+
+
+def test_a_dump_without_inputs_goes_with_the_latest_run(here):
+    given = dict(np.load("x/runs/icarus/inputs.npz"))
+    y = np.load("x/runs/icarus/hardware.npz")["y"]
+    np.savez("board.npz", y=y)
+    older, newer = Path("x/runs/verilator"), Path("x/runs/icarus")
+    older.mkdir()
+    np.savez(older / "inputs.npz", **given | {"a": np.zeros_like(given["a"])})
+    os.utime(older / "inputs.npz", (1, 1))
+    assert command("compare", "x", "--hardware", "board.npz").code == 0
+    os.utime(newer / "inputs.npz", (0, 0))
+    assert command("compare", "x", "--hardware", "board.npz").code == 1
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is missing: it is Linux's")
 @pytest.mark.parametrize("flags", [[], ["--json"]])
 def test_output_to_a_full_disk_is_one_line(here, flags):
