@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from golden.checks import ACTIVATIONS, MULTIPLIER_STYLES, OPERAND_WIDTH, REQUANTIZERS, ZERO_POINT_ORDERS
 from golden.formats import KNOWN
 from golden.rounding import OVERFLOWS, ROUNDINGS
-from golden.spec import ACTIVATIONS, MULTIPLIER_STYLES, OPERAND_WIDTH, REQUANTIZERS, ZERO_POINT_ORDERS, Spec
+from golden.spec import Spec
 
 from .design import parse_pair, read_toml, to_spec, with_real_weights
 

@@ -4,27 +4,12 @@ Derived quantities (ranges, widths) are properties, computed here and nowhere el
 equations.
 """
 
-import re
-from dataclasses import dataclass, fields, replace
-from typing import Any, cast
+from dataclasses import dataclass, replace
 
+from .checks import LOGIC_BITS, MAX_SHIFT, SHIFT_BITS, check
 from .formats import Bipolar, Format, Integer
-from .keywords import VERILOG_KEYWORDS
 from .ops import int_bits
-from .rounding import OVERFLOWS, ROUNDINGS
-from .scale import RULES, Rule
-
-REQUANTIZERS = ("none", "shift", "multiplier", *RULES)
-ZERO_POINT_ORDERS = ("after_rounding", "before_rounding")
-ACTIVATIONS = ("none", "relu")
-MULTIPLIER_STYLES = ("auto", "logic", "dsp")
-LOGIC_BITS = 4
-SHIFT_BITS = 6
-MAX_SHIFT = 62
-LIMITS = {"rows": 1024, "cols": 1024, "lanes": 1024, "depth": 1 << 24}
-OPERAND_WIDTH = 32
-PAIRS = ("accumulator_range", "clip")
-_NAME = r"[a-zA-Z][a-zA-Z0-9_]{0,63}"
+from .scale import RULES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,109 +74,7 @@ class Spec:
     name: str = "mac_array"
 
     def __post_init__(self):
-        self._check_kinds()
-        for check in (self._check_shape, self._check_operands, self._check_accumulator, self._check_requantizer):
-            check()
-        self._check_output()
-
-    def _check_kinds(self):
-        for field in fields(self):
-            value, kind = getattr(self, field.name), cast(Any, field.type)
-            fits = _is_pair(value) if field.name in PAIRS else isinstance(value, kind)
-            if not fits or (isinstance(value, bool) and kind is not bool):
-                raise TypeError(f"{field.name} must be {_kind(field)}, not {value!r}")
-
-    def _check_shape(self):
-        if not re.fullmatch(_NAME, self.name):
-            raise ValueError(
-                f"name must be a letter, then at most 63 letters, digits or underscores, not {self.name!r}"
-            )
-        if self.name in VERILOG_KEYWORDS or self.name == "bench":
-            raise ValueError(f"name must not be a Verilog keyword or 'bench', not {self.name!r}")
-        for field, limit in LIMITS.items():
-            value = getattr(self, field)
-            if value <= 0:
-                raise ValueError(f"{field} must be positive, not {value}")
-            if value > limit:
-                raise ValueError(f"{field} must be at most {limit}, not {value}")
-
-    def _check_operands(self):
-        for field, fmt in (("activations", self.activations), ("weights", self.weights)):
-            if fmt.width > OPERAND_WIDTH:
-                raise ValueError(f"{field} must be at most {OPERAND_WIDTH} bits wide, not {fmt}")
-        for field, fmt in (("a_zero_point", self.activations), ("w_zero_point", self.weights)):
-            if getattr(self, field) and isinstance(fmt, Bipolar):
-                raise ValueError(f"{field} needs an integer format, not {fmt}")
-
-    def _check_accumulator(self):
-        if self.accumulator_overflow not in (None, *OVERFLOWS):
-            raise ValueError(
-                f"accumulator_overflow must be one of {', '.join(OVERFLOWS)}, not {self.accumulator_overflow!r}"
-            )
-        if self.accumulator_range is not None:
-            lo, hi = self.accumulator_range
-            if not self.sum_range_of_formats[0] <= lo <= 0 <= hi <= self.sum_range_of_formats[1]:
-                raise ValueError(
-                    f"accumulator_range must hold 0 and lie in {list(self.sum_range_of_formats)}, not {[lo, hi]}"
-                )
-        if self.accumulator is None:
-            return
-        if not 2 <= self.accumulator <= 128:
-            raise ValueError(f"accumulator must be 2 to 128 bits, not {self.accumulator}")
-        if self.accumulator < self.exact_accumulator_width and self.accumulator_overflow is None:
-            lo, hi = self.sum_range
-            raise ValueError(
-                f"accumulator must be at least {self.exact_accumulator_width} bits, not {self.accumulator}: "
-                f"{self.depth} products of {self.activations} and {self.weights} sum to {lo}..{hi}; "
-                f"or give accumulator_overflow"
-            )
-
-    def _check_requantizer(self):
-        for field, names in (
-            ("requantize", REQUANTIZERS),
-            ("rounding", ROUNDINGS),
-            ("overflow", OVERFLOWS),
-            ("zero_point_order", ZERO_POINT_ORDERS),
-            ("activation", ACTIVATIONS),
-            ("multiplier_style", MULTIPLIER_STYLES),
-        ):
-            if getattr(self, field) not in names:
-                raise ValueError(f"{field} must be one of {', '.join(names)}, not {getattr(self, field)!r}")
-        if not 8 <= self.multiplier_bits <= 32:
-            raise ValueError(f"multiplier_bits must be 8 to 32, not {self.multiplier_bits}")
-        if self.zero_point_order != "after_rounding" and self.requantize not in ("shift", "multiplier"):
-            raise ValueError(f"zero_point_order must be after_rounding with requantize {self.requantize!r}")
-        if self.rule is not None:
-            self._check_rule(self.rule)
-        if isinstance(self.bias, Bipolar):
-            raise ValueError("bias needs an integer format, not bipolar")
-
-    def _check_rule(self, rule: Rule):
-        if self.rounding != "half_even":
-            raise ValueError(f"rounding is part of requantize {self.requantize!r}; leave it out, not {self.rounding!r}")
-        if not rule.wraps and int_bits(*self.biased_range) > rule.value_bits:
-            raise ValueError(
-                f"requantize {self.requantize!r} takes sums of at most {rule.value_bits} bits, "
-                f"not {int_bits(*self.biased_range)}"
-            )
-
-    def _check_output(self):
-        if self.output is None:
-            if self.requantize != "none":
-                raise ValueError(f"output must be given with requantize {self.requantize!r}")
-            if (width := int_bits(*self.biased_range)) > 64:
-                raise ValueError(f"output must be given: the exact sum needs {width} bits, outputs have at most 64")
-        if isinstance(self.output, Bipolar):
-            if self.overflow != "saturate":
-                raise ValueError("overflow must be saturate for bipolar outputs, not 'wrap'")
-            if self.y_zero_point or self.clip is not None or self.activation != "none":
-                raise ValueError("bipolar outputs take no y_zero_point, clip or activation")
-        if self.clip is not None:
-            lo, hi = self.y.code_range
-            if not lo <= self.clip[0] <= self.clip[1] <= hi:
-                raise ValueError(f"clip must be lo <= hi within {self.y} [{lo}, {hi}], not {list(self.clip)}")
-            if self.overflow == "wrap":
-                raise ValueError("clip needs overflow saturate, not 'wrap'")
+        check(self)
 
     @property
     def a_range(self):
@@ -336,22 +219,6 @@ class Spec:
     def with_(self, **changes):
         """A copy with some fields changed, validated again."""
         return replace(self, **changes)
-
-
-def _is_pair(value):
-    return value is None or (isinstance(value, tuple) and len(value) == 2 and all(type(item) is int for item in value))
-
-
-def _kind(field):
-    if field.name in PAIRS:
-        return "a pair of integers"
-    return {
-        int: "an integer",
-        bool: "true or false",
-        str: "a string",
-        int | None: "an integer",
-        str | None: "a string",
-    }.get(field.type, "a format")
 
 
 def _operand_range(fmt, zero_point):

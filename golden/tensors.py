@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .checks import MAX_SHIFT
 from .mac import accumulate, accumulator_range
 from .requantize import requantize_array
-from .spec import MAX_SHIFT
 
 ZERO_POINTS = ("a_zero_point", "w_zero_point")
 

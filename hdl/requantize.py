@@ -4,8 +4,9 @@ from amaranth.hdl import Cat, Const, EnableInserter, Module, Mux, Signal, Value,
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from golden.checks import SHIFT_BITS
 from golden.formats import Bipolar
-from golden.spec import SHIFT_BITS, Spec, product_interval
+from golden.spec import Spec, product_interval
 
 from .skew import delay
 from .words import Word, add, register

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from golden.checks import ZERO_POINT_ORDERS
 from golden.formats import Bipolar, Integer
 from golden.rounding import ROUNDINGS
 from golden.scale import RULES
-from golden.spec import ZERO_POINT_ORDERS
 
 from .machine import Hypothesis
 

@@ -6,10 +6,11 @@ from functools import cached_property
 
 import numpy as np
 
+from golden.checks import MAX_SHIFT
 from golden.mac import accumulate, matmul
 from golden.ops import exact_dtype
 from golden.requantize import requantize
-from golden.spec import MAX_SHIFT, Spec
+from golden.spec import Spec
 from golden.tensors import Operands
 
 from .streams import tiling

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from golden.checks import MAX_SHIFT
 from golden.formats import Bipolar
 from golden.mac import matmul
 from golden.scale import encode, reduce_multiplier
-from golden.spec import MAX_SHIFT
 from golden.tensors import operands
 
 from .hypotheses import hypotheses

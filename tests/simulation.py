@@ -6,10 +6,10 @@ from functools import cache
 import numpy as np
 import pytest
 
+from golden.checks import MAX_SHIFT
 from golden.ops import int_bits
 from golden.rounding import ROUNDINGS
 from golden.scale import RULES
-from golden.spec import MAX_SHIFT
 from golden.tensors import Operands, accumulators, golden, operands
 from hdl.layout import y_beat
 from hdl.verilog import to_verilog

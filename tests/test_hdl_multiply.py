@@ -7,8 +7,9 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
+from golden.checks import MULTIPLIER_STYLES
 from golden.formats import parse
-from golden.spec import MULTIPLIER_STYLES, Spec
+from golden.spec import Spec
 from hdl.mac import a_shape, w_shape
 from hdl.multiply import DspDot, PlaneDot, dot_product
 

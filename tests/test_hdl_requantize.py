@@ -6,10 +6,11 @@ from random import Random
 import pytest
 from amaranth.sim import Simulator
 
+from golden.checks import MAX_SHIFT
 from golden.formats import parse
 from golden.requantize import requantize
 from golden.rounding import ROUNDINGS
-from golden.spec import MAX_SHIFT, Spec
+from golden.spec import Spec
 from hdl.requantize import Requantizer, requantizer_latency
 
 OUTPUTS = {

@@ -11,10 +11,11 @@ from random import Random
 
 import pytest
 
+from golden.checks import ACTIVATIONS, MULTIPLIER_STYLES, REQUANTIZERS, ZERO_POINT_ORDERS
 from golden.formats import parse
 from golden.rounding import OVERFLOWS, ROUNDINGS
 from golden.scale import RULES
-from golden.spec import ACTIVATIONS, MULTIPLIER_STYLES, REQUANTIZERS, ZERO_POINT_ORDERS, Spec
+from golden.spec import Spec
 from hdl.layout import a_beat, p_beat, w_beat, y_beat
 from hdl.verilog import YosysError, run_yosys, to_verilog
 

@@ -1,0 +1,149 @@
+"""What a Spec may be: every rule about its fields, each with one message that names field, rule and value."""
+
+import re
+from dataclasses import fields
+from typing import Any, cast
+
+from .formats import Bipolar
+from .keywords import VERILOG_KEYWORDS
+from .ops import int_bits
+from .rounding import OVERFLOWS, ROUNDINGS
+from .scale import RULES, Rule
+
+REQUANTIZERS = ("none", "shift", "multiplier", *RULES)
+ZERO_POINT_ORDERS = ("after_rounding", "before_rounding")
+ACTIVATIONS = ("none", "relu")
+MULTIPLIER_STYLES = ("auto", "logic", "dsp")
+LOGIC_BITS = 4
+SHIFT_BITS = 6
+MAX_SHIFT = 62
+LIMITS = {"rows": 1024, "cols": 1024, "lanes": 1024, "depth": 1 << 24}
+OPERAND_WIDTH = 32
+PAIRS = ("accumulator_range", "clip")
+_NAME = r"[a-zA-Z][a-zA-Z0-9_]{0,63}"
+
+
+def check(spec):
+    """Raises TypeError for a field of a wrong kind, ValueError for a wrong value."""
+    for rule in (_kinds, _shape, _operands, _accumulator, _requantizer, _output):
+        rule(spec)
+
+
+def _kinds(spec):
+    for field in fields(spec):
+        value, kind = getattr(spec, field.name), cast(Any, field.type)
+        fits = _is_pair(value) if field.name in PAIRS else isinstance(value, kind)
+        if not fits or (isinstance(value, bool) and kind is not bool):
+            raise TypeError(f"{field.name} must be {_kind(field)}, not {value!r}")
+
+
+def _shape(spec):
+    if not re.fullmatch(_NAME, spec.name):
+        raise ValueError(f"name must be a letter, then at most 63 letters, digits or underscores, not {spec.name!r}")
+    if spec.name in VERILOG_KEYWORDS or spec.name == "bench":
+        raise ValueError(f"name must not be a Verilog keyword or 'bench', not {spec.name!r}")
+    for field, limit in LIMITS.items():
+        value = getattr(spec, field)
+        if value <= 0:
+            raise ValueError(f"{field} must be positive, not {value}")
+        if value > limit:
+            raise ValueError(f"{field} must be at most {limit}, not {value}")
+
+
+def _operands(spec):
+    for field, fmt in (("activations", spec.activations), ("weights", spec.weights)):
+        if fmt.width > OPERAND_WIDTH:
+            raise ValueError(f"{field} must be at most {OPERAND_WIDTH} bits wide, not {fmt}")
+    for field, fmt in (("a_zero_point", spec.activations), ("w_zero_point", spec.weights)):
+        if getattr(spec, field) and isinstance(fmt, Bipolar):
+            raise ValueError(f"{field} needs an integer format, not {fmt}")
+
+
+def _accumulator(spec):
+    if spec.accumulator_overflow not in (None, *OVERFLOWS):
+        raise ValueError(
+            f"accumulator_overflow must be one of {', '.join(OVERFLOWS)}, not {spec.accumulator_overflow!r}"
+        )
+    if spec.accumulator_range is not None:
+        lo, hi = spec.accumulator_range
+        if not spec.sum_range_of_formats[0] <= lo <= 0 <= hi <= spec.sum_range_of_formats[1]:
+            raise ValueError(
+                f"accumulator_range must hold 0 and lie in {list(spec.sum_range_of_formats)}, not {[lo, hi]}"
+            )
+    if spec.accumulator is None:
+        return
+    if not 2 <= spec.accumulator <= 128:
+        raise ValueError(f"accumulator must be 2 to 128 bits, not {spec.accumulator}")
+    if spec.accumulator < spec.exact_accumulator_width and spec.accumulator_overflow is None:
+        lo, hi = spec.sum_range
+        raise ValueError(
+            f"accumulator must be at least {spec.exact_accumulator_width} bits, not {spec.accumulator}: "
+            f"{spec.depth} products of {spec.activations} and {spec.weights} sum to {lo}..{hi}; "
+            f"or give accumulator_overflow"
+        )
+
+
+def _requantizer(spec):
+    for field, names in (
+        ("requantize", REQUANTIZERS),
+        ("rounding", ROUNDINGS),
+        ("overflow", OVERFLOWS),
+        ("zero_point_order", ZERO_POINT_ORDERS),
+        ("activation", ACTIVATIONS),
+        ("multiplier_style", MULTIPLIER_STYLES),
+    ):
+        if getattr(spec, field) not in names:
+            raise ValueError(f"{field} must be one of {', '.join(names)}, not {getattr(spec, field)!r}")
+    if not 8 <= spec.multiplier_bits <= 32:
+        raise ValueError(f"multiplier_bits must be 8 to 32, not {spec.multiplier_bits}")
+    if spec.zero_point_order != "after_rounding" and spec.requantize not in ("shift", "multiplier"):
+        raise ValueError(f"zero_point_order must be after_rounding with requantize {spec.requantize!r}")
+    if spec.rule is not None:
+        _rule(spec, spec.rule)
+    if isinstance(spec.bias, Bipolar):
+        raise ValueError("bias needs an integer format, not bipolar")
+
+
+def _rule(spec, rule: Rule):
+    if spec.rounding != "half_even":
+        raise ValueError(f"rounding is part of requantize {spec.requantize!r}; leave it out, not {spec.rounding!r}")
+    if not rule.wraps and int_bits(*spec.biased_range) > rule.value_bits:
+        raise ValueError(
+            f"requantize {spec.requantize!r} takes sums of at most {rule.value_bits} bits, "
+            f"not {int_bits(*spec.biased_range)}"
+        )
+
+
+def _output(spec):
+    if spec.output is None:
+        if spec.requantize != "none":
+            raise ValueError(f"output must be given with requantize {spec.requantize!r}")
+        if (width := int_bits(*spec.biased_range)) > 64:
+            raise ValueError(f"output must be given: the exact sum needs {width} bits, outputs have at most 64")
+    if isinstance(spec.output, Bipolar):
+        if spec.overflow != "saturate":
+            raise ValueError("overflow must be saturate for bipolar outputs, not 'wrap'")
+        if spec.y_zero_point or spec.clip is not None or spec.activation != "none":
+            raise ValueError("bipolar outputs take no y_zero_point, clip or activation")
+    if spec.clip is not None:
+        lo, hi = spec.y.code_range
+        if not lo <= spec.clip[0] <= spec.clip[1] <= hi:
+            raise ValueError(f"clip must be lo <= hi within {spec.y} [{lo}, {hi}], not {list(spec.clip)}")
+        if spec.overflow == "wrap":
+            raise ValueError("clip needs overflow saturate, not 'wrap'")
+
+
+def _is_pair(value):
+    return value is None or (isinstance(value, tuple) and len(value) == 2 and all(type(item) is int for item in value))
+
+
+def _kind(field):
+    if field.name in PAIRS:
+        return "a pair of integers"
+    return {
+        int: "an integer",
+        bool: "true or false",
+        str: "a string",
+        int | None: "an integer",
+        str | None: "a string",
+    }.get(field.type, "a format")
