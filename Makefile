@@ -21,13 +21,14 @@ bench: $(VENV)/ready
 
 # Other people's binaries against the golden model, in an environment of their own.
 ORACLES := .venv-oracles
+ORACLES_FROM ?= oracles.txt oracles-torch.txt
 oracles: $(ORACLES)/ready
 	$(ORACLES)/bin/python -m pytest --noconftest -rs tests/test_oracle_*.py
 
-$(ORACLES)/ready: oracles.txt
+$(ORACLES)/ready: $(ORACLES_FROM)
 	$(PYTHON) -m venv $(ORACLES)
 	$(ORACLES)/bin/pip install --quiet --upgrade pip
-	$(ORACLES)/bin/pip install --quiet --requirement oracles.txt
+	$(ORACLES)/bin/pip install --quiet $(addprefix --requirement ,$(ORACLES_FROM))
 	$(ORACLES)/bin/pip install --quiet --no-deps tosa-tools==2026.8.0
 	@touch $@
 

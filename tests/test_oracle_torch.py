@@ -1,4 +1,4 @@
-"""golden.quantize and golden.calibrate against torch, where it is installed beside the other oracles."""
+"""golden.quantize and golden.calibrate against torch."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from oracle_cases import differing, need
 from golden.calibrate import choose
 from golden.quantize import quantize_as
 
-need("torch", how="a CPU build of torch 2.13.0 in .venv-oracles")
+need("torch")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
