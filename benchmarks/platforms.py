@@ -21,8 +21,8 @@ SCALES, SUMS = 1000, 1000
 STEPS = 35  # standard deviation of the outputs
 Y_ZERO_POINT = 1  # odd, so that rounding before and after it differ
 COMPARED = (
-    *("tflite-micro", "cmsis-nn", "litert-ruy-x86", "tosa", "litert-reference", "litert-xnnpack"),
-    *("onnx-reference", "qonnx", "tflite-micro-int16"),
+    *("tflite-micro", "cmsis-nn", "litert-ruy-x86", "tosa", "litert-xnnpack-arm", "litert-reference"),
+    *("litert-xnnpack", "onnx-reference", "qonnx", "tflite-micro-int16"),
 )
 EFFECTIVE = {
     "f64": "float64",
@@ -37,21 +37,38 @@ ENCODING = {
     "float64": "float64",
     "float32_division": "float32, twice",
 }
-ENCODING |= {"thresholds": "thresholds", "shift_add": "integer, shift", None: "unpublished"}
+ENCODING |= {"rndnu": "24 bits, shift", "thresholds": "thresholds", "shift_add": "integer, shift", None: "unpublished"}
 ROUNDING = {
     "tflite": "twice: up, then ties away",
     "double_half_up": "twice, ties up",
     "tflite_single": "ties up",
     "mult16": "ties up",
+    "rndnu": "ties up",
     "thresholds": "ties up",
     "shift_add": "ties up",
     None: "ties to even",
 }
 NAMED = {"half_away": "ties away", "half_even": "ties to even"}
+POOLS = {
+    None: "",
+    "codes": "codes, ties away",
+    "values": "values, ties away",
+    "float32": "float32",
+    "shift": "sum, shifted",
+}
+ADDS = {
+    None: "",
+    "tflite": "three scalings",
+    "ruy": "three scalings, one rounding each",
+    "tosa": "three scalings",
+    "xnnpack": "21-bit factors",
+    "onnxruntime": "float32, fused",
+}
 ACCUMULATORS = {
     "int32": "32 bits, wraps",
     "int64": "64 bits",
     "required32": "32 bits, must fit",
+    "required48": "48 bits, must fit",
     "pairs16": "pairs saturate to 16 bits",
 }
 
@@ -61,19 +78,30 @@ def rules():
     yield "platform", "scale", "kept as", "rounding", "zero point", "sum", "average pool", "add"
     yield ("---",) * 8
     for p in PLATFORMS.values():
-        scale = EFFECTIVE[p.effective]
-        if p.effective_per_channel:
-            scale += f"; per channel {EFFECTIVE[p.effective_per_channel]}"
         yield (
             p.name,
-            scale,
-            ENCODING.get(p.scaling, "31 bits, shift"),
-            NAMED[p.rounding] if p.rounding else ROUNDING[p.scaling],
+            _both(EFFECTIVE[p.effective], p.effective_per_channel and EFFECTIVE[p.effective_per_channel]),
+            _both(_kept(p.scaling), p.scaling_per_channel and _kept(p.scaling_per_channel)),
+            _rounding(p),
             f"{p.zero_point} rounding" if p.scaling else "none",
             ACCUMULATORS[p.accumulator] if p.scaling else "unpublished",
-            {None: "", "codes": "codes, ties away", "values": "values, ties away", "float32": "float32"}[p.pool],
-            {None: "", "tflite": "three scalings", "xnnpack": "21-bit factors"}[p.add],
+            POOLS[p.pool],
+            ADDS[p.add],
         )
+
+
+def _both(per_tensor, per_channel):
+    return f"{per_tensor}; per channel {per_channel}" if per_channel else per_tensor
+
+
+def _kept(scaling):
+    return ENCODING.get(scaling, "31 bits, shift")
+
+
+def _rounding(p):
+    if p.scaling_per_channel:
+        return _both(ROUNDING[p.scaling], NAMED[p.rounding])
+    return NAMED[p.rounding] if p.rounding else ROUNDING[p.scaling]
 
 
 def generic(draw):

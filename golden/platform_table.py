@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 
-SCALINGS = ("tflite", "double_half_up", "tflite_single", "mult16", "float32", "float64", "float32_division")
-ACCUMULATORS = ("int32", "int64", "pairs16", "required32")
-
 
 @dataclass(frozen=True)
 class Platform:
@@ -13,13 +10,16 @@ class Platform:
     effective: how the three scales become one: `f32_chain`, float32 after each step; `f32_product`, a float32 product
         divided in float64; `f64`; `product`, the quotient is never formed; None, the model brings the numbers along.
         `effective_per_channel` where it differs for w_scale [N].
-    scaling: a rule of golden.scale, `float32`, `float64`, `float32_division` (golden.float_scale), `thresholds`, or
-        `shift_add`. Fixed-point rules take multipliers of 31 bits, `mult16` of 16.
+    scaling: a rule of golden.scale, `float32`, `float64`, `float32_division` (golden.float_scale), `thresholds`,
+        `shift_add` or `rndnu` (golden.fixed_point). Fixed-point rules take multipliers of 31 bits, `mult16` of 16.
+        `scaling_per_channel` where it differs for w_scale [N].
+    halves_int32: whether `mult16` keeps its quotient in 32 bits, and wraps, before it rounds by halving.
     rounding: of the floating-point scalings; the others have their own.
     zero_point: added `after` or `before` rounding.
-    accumulator: `int32` wraps, `required32` must not overflow, `int64` is exact, `pairs16` saturates pairs of products.
+    accumulator: `int32` wraps, `required32` and `required48` must not overflow, `int64` is exact, `pairs16` saturates
+        pairs of products.
     activations: whether relu and its kind are part of the operation, as bounds on the output code.
-    pool, add, rescale: rules of golden.pool_add.
+    pool, add, rescale: rules of golden.pooling, golden.addition and golden.rescaling.
     source: repository and file, or document.
     """
 
@@ -28,6 +28,8 @@ class Platform:
     effective: str | None
     scaling: str | None
     effective_per_channel: str | None = None
+    scaling_per_channel: str | None = None
+    halves_int32: bool = False
     rounding: str = ""
     zero_point: str = "after"
     accumulator: str = "int32"
@@ -39,7 +41,7 @@ class Platform:
     @property
     def is_tosa(self):
         """Whether the TOSA specification's limits on shifts and values hold."""
-        return self.accumulator == "required32"
+        return self.accumulator.startswith("required")
 
 
 _ROWS = (
@@ -63,6 +65,7 @@ _ROWS = (
         activations=True,
         pool="codes",
         add="tflite",
+        rescale="tflite",
     ),
     Platform(
         name="litert-reference",
@@ -104,6 +107,7 @@ _ROWS = (
         scaling="double_half_up",
         activations=True,
         pool="codes",
+        add="ruy",
         rescale="double_half_up",
     ),
     Platform(
@@ -118,12 +122,23 @@ _ROWS = (
         rescale="xnnpack",
     ),
     Platform(
+        name="litert-xnnpack-arm",
+        source="google/XNNPACK on Arm: src/microparams-init.c, xnn_init_qu8_conv_minmax_rndnu_neon_params, in older"
+        " versions for qs8 too (read, not run)",
+        effective="f32_chain",
+        scaling="rndnu",
+        scaling_per_channel="float32",
+        rounding="half_even",
+        activations=True,
+    ),
+    Platform(
         name="onnxruntime",
         source="microsoft/onnxruntime: mlas/lib/quantize.cpp, cpu/quantization/quantize_linear_matmul.cc",
         effective="f32_chain",
         scaling="float32",
         rounding="half_even",
         pool="float32",
+        add="onnxruntime",
     ),
     Platform(
         name="onnxruntime-avx2-saturating",
@@ -133,6 +148,7 @@ _ROWS = (
         rounding="half_even",
         accumulator="pairs16",
         pool="float32",
+        add="onnxruntime",
     ),
     Platform(
         name="onnx-reference",
@@ -149,6 +165,8 @@ _ROWS = (
         scaling="tflite_single",
         accumulator="required32",
         pool="values",
+        add="tosa",
+        rescale="tosa",
     ),
     Platform(
         name="tosa-double",
@@ -157,6 +175,17 @@ _ROWS = (
         scaling="tflite",
         accumulator="required32",
         pool="values",
+        add="tosa",
+        rescale="tosa",
+    ),
+    Platform(
+        name="tosa-int16",
+        source="TOSA specification 1.1, RESCALE with scale32 false, as for sums of int16 with 48 bits;"
+        " tensorflow/tensorflow: mlir/tosa legalize_utils.cc; llvm/llvm-project: Dialect/Tosa/Utils/QuantUtils.cpp",
+        effective="f64",
+        scaling="mult16",
+        accumulator="required48",
+        rescale="tosa",
     ),
     Platform(
         name="cmsis-nn",
@@ -175,6 +204,7 @@ _ROWS = (
         effective="f32_product",
         effective_per_channel="f64",
         scaling="mult16",
+        halves_int32=True,
         accumulator="int64",
         activations=True,
         pool="codes",
@@ -188,6 +218,7 @@ _ROWS = (
         rounding="half_even",
         zero_point="before",
         accumulator="int64",
+        pool="shift",
     ),
     Platform(
         name="brevitas",

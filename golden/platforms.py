@@ -13,19 +13,20 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from . import float_scale, pool_add, scale
+from . import fixed_point, float_scale, scale
+from .addition import ADDS
+from .effective import EFFECTIVE, checked
+from .fixed_point import FIXED
 from .formats import Integer, parse
 from .mac import matmul as exact_matmul
 from .platform_table import PLATFORMS, Platform
-from .rounding import round_shift
+from .pooling import POOLS
+from .rescaling import RESCALES
 
 __all__ = ["PLATFORMS", "Platform", "accumulate", "add", "average_pool", "derive", "matmul", "requantize", "rescale"]
 
-FIXED = ("tflite", "double_half_up", "tflite_single", "mult16")
 ACTIVATIONS = {None: (None, None), "relu": (0, None), "relu6": (0, 6), "relu_n1_to_1": (-1, 1)}
-_INT16 = Integer(16, signed=True)
-_MULT16_SHIFTS = (-31, 7)
-_TOSA_SHIFTS = (-31, 29)
+_INT16, _INT48 = Integer(16, signed=True), Integer(48, signed=True)
 
 
 def platform(name) -> Platform:
@@ -47,7 +48,7 @@ def derive(name, *, a_scale, w_scale, y_scale) -> dict:
     p = platform(name)
     if p.effective is None:
         raise ValueError(f"{p.name} has no published rule from scales to what it multiplies with")
-    scales = [_scale(label, value) for label, value in (("a", a_scale), ("w", w_scale), ("y", y_scale))]
+    scales = [checked(label, value) for label, value in (("a", a_scale), ("w", w_scale), ("y", y_scale))]
     if scales[0].ndim or scales[2].ndim or scales[1].ndim > 1:
         raise ValueError("a_scale and y_scale must be scalars and w_scale a scalar or [N]")
     if p.effective == "product":
@@ -59,37 +60,10 @@ def derive(name, *, a_scale, w_scale, y_scale) -> dict:
     return _encode(p, d)
 
 
-def _scale(label, value):
-    value = np.asarray(value)
-    value = value if value.dtype == np.float16 else value.astype(np.float32)
-    if not (np.isfinite(value) & (value > 0)).all():
-        raise ValueError(f"{label}_scale must be positive and finite")
-    return value
-
-
 def _encode(p, d):
-    pairs = [scale.encode(float(one)) for one in d.reshape(-1)]
+    pairs = [fixed_point.encode(p, float(one)) for one in d.reshape(-1)]
     multiplier, shift = (np.array(column, np.int64).reshape(d.shape) for column in zip(*pairs, strict=True))
-    if p.scaling == "mult16":
-        multiplier = np.array([scale.reduce_multiplier(m) for m, _ in pairs], np.int64).reshape(d.shape)
     return {"multiplier": multiplier, "shift": shift}
-
-
-def _f32_chain(a, w, y):
-    """a * w / y, rounded to the type of the scales (float32, or float16) after each step."""
-    return a * w / y
-
-
-def _f32_product(a, w, y):
-    """float64(float32(a * w)) / y."""
-    return np.float64(a * w) / np.float64(y)
-
-
-def _f64(a, w, y):
-    return np.float64(a) * np.float64(w) / np.float64(y)
-
-
-EFFECTIVE = {"f32_chain": _f32_chain, "f32_product": _f32_product, "f64": _f64}
 
 
 def accumulate(name, a, w, *, a_zero_point=0, w_zero_point=0, bias=0) -> np.ndarray:
@@ -119,9 +93,11 @@ def _pairs(a, w, a_zero_point, w_zero_point):
 def _fit(p, acc):
     if p.accumulator == "int64":
         return acc.astype(np.int64)
-    if p.accumulator == "required32" and (acc != scale.wrap32(acc)).any():
-        raise ValueError(f"a sum does not fit int32, which {p.name} leaves unpredictable")
-    return scale.wrap32(acc).astype(np.int64)
+    held = _INT48.wrap(acc) if p.accumulator == "required48" else scale.wrap32(acc)
+    if p.is_tosa and (acc != held).any():
+        kind = p.accumulator.replace("required", "int")
+        raise ValueError(f"a sum does not fit {kind}, which {p.name} leaves unpredictable")
+    return held.astype(np.int64)
 
 
 def requantize(
@@ -136,38 +112,19 @@ def requantize(
     bounds = _bounds(p, parse(y_format), activation, y_scale, y_zero_point, clip)
     acc = _fit(p, np.asarray(acc, np.int64) + np.asarray(bias, np.int64))
     if p.scaling in FIXED:
-        return np.clip(_fixed(p, acc, **parameters) + y_zero_point, *bounds)
+        return np.clip(fixed_point.fixed(p, acc, **parameters) + y_zero_point, *bounds)
     if p.scaling == "shift_add":
-        return np.clip(_shift_add(acc, **parameters) + y_zero_point, *bounds)
+        return np.clip(fixed_point.shift_add(acc, **parameters) + y_zero_point, *bounds)
+    if p.scaling == "rndnu" and np.ndim(parameters["scale"]) == 0:
+        return np.clip(fixed_point.rndnu(acc, parameters["scale"]) + y_zero_point, *bounds)
     if p.scaling == "thresholds":
         return np.clip(_thresholds(parse(y_format).code_range, acc, y_zero_point, **parameters), *bounds)
     if p.scaling is None:
         raise ValueError(f"{p.name} has no published rule for requantization")
-    real = getattr(float_scale, p.scaling)(acc, **parameters)
+    real = getattr(float_scale, p.scaling_per_channel or p.scaling)(acc, **parameters)
     if p.zero_point == "before":
         return float_scale.round_clipped(real + real.dtype.type(y_zero_point), p.rounding, bounds)
     return np.clip(float_scale.round_real(real, p.rounding) + y_zero_point, *bounds)
-
-
-def _fixed(p, acc, multiplier, shift):
-    lo, hi = _MULT16_SHIFTS if p.scaling == "mult16" else _TOSA_SHIFTS if p.is_tosa else scale.SHIFTS
-    multiplier, shift = np.asarray(multiplier, np.int64), np.asarray(shift, np.int64)
-    bits = 15 if p.scaling == "mult16" else scale.MULTIPLIER_BITS
-    if (shift < lo).any() or (shift > hi).any():
-        raise ValueError(f"shift must be {lo} to {hi} on {p.name}")
-    if (multiplier < 0).any() or (multiplier >> bits).any():
-        raise ValueError(f"multiplier must have at most {bits} bits and no sign on {p.name}")
-    if p.is_tosa and (np.abs(2 * acc + 1) > 1 << (31 - shift)).any():
-        raise ValueError(f"a sum is outside 2**(30 - shift), which {p.name} leaves unpredictable")
-    if p.scaling == "mult16" and (np.abs(acc) >= 1 << 47).any():
-        raise ValueError(f"a sum is outside 48 bits, which {p.name} does not scale")
-    return getattr(scale, p.scaling)(acc, multiplier, shift)
-
-
-def _shift_add(acc, multiplier, shift, add=0):
-    """(acc * multiplier + add) / 2**shift to the right, ties up. Source: pulp-platform/Deeploy, RequantShift_s8.c."""
-    product = acc * np.asarray(multiplier, np.int64) + np.asarray(add, np.int64)
-    return round_shift(product, np.asarray(shift, np.int64), "half_up")
 
 
 def _thresholds(bounds, acc, y_zero_point, product_scale, y_scale):
@@ -186,14 +143,14 @@ def _bounds(p, fmt, activation, y_scale, y_zero_point, clip):
         if y_scale is None:
             raise ValueError("an activation needs y_scale")
         low, high = ACTIVATIONS[activation]
-        lo = lo if low is None else max(lo, _activation_code(low, y_scale, y_zero_point))
-        hi = hi if high is None else min(hi, _activation_code(high, y_scale, y_zero_point))
+        lo = lo if low is None else max(lo, activation_code(low, y_scale, y_zero_point))
+        hi = hi if high is None else min(hi, activation_code(high, y_scale, y_zero_point))
     if clip is not None:
         lo, hi = max(lo, clip[0]), min(hi, clip[1])
     return lo, hi
 
 
-def _activation_code(bound, y_scale, y_zero_point):
+def activation_code(bound, y_scale, y_zero_point):
     """Zero point + float32 quotient, ties away. Source: tensorflow/tflite-micro kernel_util.cc."""
     return int(float_scale.round_real(np.float32(bound) / np.float32(y_scale), "half_away")) + y_zero_point
 
@@ -212,7 +169,16 @@ def matmul(
 
 
 def average_pool(
-    name, windows, *, x_scale=1.0, x_zero_point=0, y_scale=1.0, y_zero_point=0, y_format="int8", clip=None
+    name,
+    windows,
+    *,
+    x_scale=1.0,
+    x_zero_point=0,
+    y_scale=1.0,
+    y_zero_point=0,
+    x_format="int8",
+    y_format="int8",
+    clip=None,
 ) -> np.ndarray:
     """Output codes, int64, for windows [..., n] of the n codes that count; padding is left out.
 
@@ -221,9 +187,15 @@ def average_pool(
     p = platform(name)
     if p.pool is None:
         raise ValueError(f"{p.name} has no rule for average pooling")
-    given = SimpleNamespace(x_scale=x_scale, x_zero_point=x_zero_point, y_scale=y_scale, y_zero_point=y_zero_point)
-    y = pool_add.POOLS[p.pool](np.asarray(windows, np.int64), given)
+    given = _given(p, y_scale, y_zero_point, y_format)
+    given.x_scale, given.x_zero_point, given.x_bits = x_scale, x_zero_point, parse(x_format).width
+    y = POOLS[p.pool](np.asarray(windows, np.int64), given)
     return np.clip(y, *_bounds(p, parse(y_format), None, None, y_zero_point, clip))
+
+
+def _given(p, y_scale, y_zero_point, y_format):
+    width = parse(y_format).width
+    return SimpleNamespace(platform=p, y_scale=y_scale, y_zero_point=y_zero_point, y_bits=width)
 
 
 def add(
@@ -241,27 +213,27 @@ def add(
 ) -> np.ndarray:
     """Output codes, int64, for the sum of two quantized tensors of codes with their own scales and zero points.
 
-    Raises ValueError where the platform has no rule.
+    All three have the width of y_format. Raises ValueError where the platform has no rule, for the operation or for
+    codes of this width and these shapes.
     """
     p = platform(name)
     if p.add is None:
         raise ValueError(f"{p.name} has no rule for addition that is known to the bit")
-    fmt = parse(y_format)
-    given = SimpleNamespace(
-        x_scales=x_scales, x_zero_points=x_zero_points, y_scale=y_scale, y_zero_point=y_zero_point, y_bits=fmt.width
-    )
-    y = pool_add.ADDS[p.add]((np.asarray(x1, np.int64), np.asarray(x2, np.int64)), given)
-    return np.clip(y, *_bounds(p, fmt, activation, y_scale, y_zero_point, clip))
+    given = _given(p, y_scale, y_zero_point, y_format)
+    given.x_scales, given.x_zero_points = x_scales, x_zero_points
+    y = ADDS[p.add]((np.asarray(x1, np.int64), np.asarray(x2, np.int64)), given)
+    return np.clip(y, *_bounds(p, parse(y_format), activation, y_scale, y_zero_point, clip))
 
 
 def rescale(name, codes, *, x_scale, y_scale, x_zero_point=0, y_zero_point=0, y_format="int8", clip=None) -> np.ndarray:
-    """Output codes, int64, for codes of another scale and zero point: TFLite's QUANTIZE from integers to integers.
+    """Output codes, int64, for codes of another scale and zero point: TFLite's QUANTIZE of integers, TOSA's RESCALE.
 
-    Raises ValueError where the platform has no rule.
+    Raises ValueError where the platform has no rule, or leaves the result unpredictable.
     """
     p = platform(name)
     if p.rescale is None:
         raise ValueError(f"{p.name} has no rule for rescaling codes")
-    given = SimpleNamespace(x_scale=x_scale, x_zero_point=x_zero_point, y_scale=y_scale, y_zero_point=y_zero_point)
-    y = pool_add.RESCALES[p.rescale](np.asarray(codes, np.int64), given)
+    given = _given(p, y_scale, y_zero_point, y_format)
+    given.x_scale, given.x_zero_point = x_scale, x_zero_point
+    y = RESCALES[p.rescale](np.asarray(codes, np.int64), given)
     return np.clip(y, *_bounds(p, parse(y_format), None, None, y_zero_point, clip))

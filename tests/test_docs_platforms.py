@@ -27,6 +27,7 @@ ALIKE = {
     "tosa-double": "tflite-micro",
     "onnxruntime": "litert-xnnpack",
     "brevitas": "qonnx",
+    "tosa-int16": "tflite-micro-int16",
 }
 
 

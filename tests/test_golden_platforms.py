@@ -17,9 +17,9 @@ from golden.platforms import PLATFORMS
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 NAMES = [name for name, p in PLATFORMS.items() if p.effective is not None]
 GEMMLOWP = {"tflite-micro", "litert-reference-conv", "cmsis-nn", "tosa-double"}
-SINGLE = {"tosa"}
+SINGLE = {"tosa", "litert-xnnpack-arm"}
 HALF_UP_TWICE = {"litert-ruy-x86"}
-MULT16 = {"tflite-micro-int16", "cmsis-nn-int16"}
+MULT16 = {"tflite-micro-int16", "cmsis-nn-int16", "tosa-int16"}
 AWAY = {"litert-reference", "litert-reference-int16"}
 TO_EVEN = {"litert-xnnpack", "onnxruntime", "onnxruntime-avx2-saturating"}
 TO_EVEN_AFTER = {"onnx-reference", "qonnx", "brevitas"}
@@ -198,6 +198,7 @@ def test_a_product_by_its_definition(name):
 
 ALIKE = [
     {"tflite-micro", "litert-reference-conv", "tosa-double"},
+    {"cmsis-nn-int16", "tosa-int16"},  # multipliers of 16 bits from unlike scales
     {"litert-reference", "litert-reference-int16"},
     {"litert-xnnpack", "onnxruntime"},
     {"qonnx", "brevitas"},

@@ -60,16 +60,32 @@ REFUSED = [
         lambda: platforms.accumulate("onnxruntime-avx2-saturating", [[-1]], [[1]]),
         "pairs saturate in products of uint8 activations and int8 weights; these codes are others",
     ),
-    (lambda: platforms.average_pool("qonnx", [[1, 2]]), "qonnx has no rule for average pooling"),
+    (lambda: platforms.average_pool("finn", [[1, 2]]), "finn has no rule for average pooling"),
     (
         lambda: platforms.average_pool("tflite-micro", [[1, 2]], x_scale=1.0, y_scale=2.0),
         "average pooling needs the same scale and zero point on input and output",
     ),
     (
-        lambda: platforms.add("tosa", [1], [2], x_scales=(1, 1), y_scale=1),
-        "tosa has no rule for addition that is known to the bit",
+        lambda: platforms.add("qonnx", [1], [2], x_scales=(1, 1), y_scale=1),
+        "qonnx has no rule for addition that is known to the bit",
     ),
-    (lambda: platforms.rescale("tosa", [1], x_scale=1, y_scale=1), "tosa has no rule for rescaling codes"),
+    (lambda: platforms.rescale("qonnx", [1], x_scale=1, y_scale=1), "qonnx has no rule for rescaling codes"),
+    (
+        lambda: platforms.requantize("tosa-int16", [[2**47]], {"multiplier": 1, "shift": 0}),
+        "a sum does not fit int48, which tosa-int16 leaves unpredictable",
+    ),
+    (
+        lambda: platforms.requantize("tosa-int16", [[2**46]], {"multiplier": 1, "shift": 0}),
+        "a scaled sum does not fit int32, which tosa-int16 leaves unpredictable",
+    ),
+    (
+        lambda: platforms.requantize("tosa-int16", [[1]], {"multiplier": 1, "shift": 14}),
+        "shift must be -47 to 13 on tosa-int16",
+    ),
+    (
+        lambda: platforms.requantize("litert-xnnpack-arm", [[1]], {"scale": 256.0}),
+        "the scale must be from 2**-32 to below 2**8",
+    ),
 ]
 
 

@@ -85,19 +85,50 @@ def scales(draw, power_of_two):
     return [np.float32(s) for s in draw.uniform(0.01, 0.1, 3)]
 
 
-@pytest.mark.parametrize(
-    ("name", "runner"), [("tflite-micro", "micro"), ("litert-reference", "ref"), ("litert-xnnpack", "xnnpack")]
-)
+ADDERS = [("tflite-micro", "micro"), ("litert-reference", "ref"), ("litert-ruy-x86", "ruy")]
+
+
+def added(name, runner, x, s, z):
+    """(golden, other) sums of codes x [2, N]."""
+    golden = platforms.add(name, *x, x_scales=s[:2], y_scale=s[2], x_zero_points=z[:2], y_zero_point=z[2])
+    other = RUN[runner](litert.addition(x.shape[1], s, z), [x[0][None], x[1][None]])
+    return golden, other[0]
+
+
+@pytest.mark.parametrize(("name", "runner"), [*ADDERS, ("litert-xnnpack", "xnnpack")])
 def test_addition_of_all_pairs(name, runner):
     draw = np.random.default_rng(14)
+    pairs = [
+        added(name, runner, ALL_PAIRS.T, scales(draw, k % 2), draw.integers(-128, 128, 3).tolist()) for k in range(12)
+    ]
+    assert differing(pairs) == (0, 12 * 65536)
+
+
+@pytest.mark.parametrize(("name", "runner"), ADDERS)
+def test_addition_of_scales_far_apart(name, runner):
+    """One operand hardly counts, or the sum is up to 2**25 steps of the output: ruy's wraps at 16 bits."""
+    draw = np.random.default_rng(18)
     pairs = []
-    for k in range(6):
-        s, z = scales(draw, k % 2), draw.integers(-128, 128, 3).tolist()
-        model = litert.addition(len(ALL_PAIRS), s, z)
-        x1, x2 = ALL_PAIRS.T
-        golden = platforms.add(name, x1, x2, x_scales=s[:2], y_scale=s[2], x_zero_points=z[:2], y_zero_point=z[2])
-        pairs.append((golden, RUN[runner](model, [x1[None], x2[None]])[0]))
-    assert differing(pairs) == (0, 6 * 65536)
+    for k in range(12):
+        s = np.float32([draw.uniform(0.5, 1), 2.0 ** -draw.integers(1, 30), 2.0 ** -draw.integers(0, 18)])
+        pairs.append(added(name, runner, ALL_PAIRS.T, s[[k % 2, 1 - k % 2, 2]], draw.integers(-128, 128, 3).tolist()))
+    assert differing(pairs) == (0, 12 * 65536)
+
+
+def test_ruy_adds_the_last_elements_by_another_rule():
+    """Sums of more than 16 bits, which wrap in groups of 16 elements and saturate in what remains."""
+    draw = np.random.default_rng(19)
+    s, z = np.float32([0.7, 0.3, 2.0**-10]), [3, -4, 5]
+    pairs, wrapped = [], 0
+    for count in range(1, 100):
+        x = draw.integers(-128, 128, (2, count))
+        pairs.append(added("litert-ruy-x86", "ruy", x, s, z))
+        elsewhere, _ = added("tflite-micro", "micro", x, s, z)
+        different = np.flatnonzero(pairs[-1][0] != elsewhere)
+        wrapped += len(different)
+        assert (different < count // 16 * 16).all()
+    assert differing(pairs) == (0, 99 * 50)
+    assert wrapped > 1000
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,87 @@ def test_average_pool_of_onnxruntime(fmt):
     assert differing(pairs) == (0, 6 * 25600)
 
 
+def bytes_of(seed, *shapes):
+    draw = np.random.default_rng(seed)
+    return [draw.integers(0, 256, shape).astype(np.uint8) for shape in shapes]
+
+
+def test_zero_points_per_column():
+    a, w, one, each = bytes_of(39, (30, 50), (50, 40), (), 40)
+    model = oracle_onnx.graph("MatMulInteger", [a, w, one, each], "INT32")
+    golden = OPERATORS["MatMulInteger"]({}, a, w, one, each)
+    for evaluate in EVALUATORS.values():
+        assert np.array_equal(evaluate(model, a), golden)
+
+
+def test_zero_points_per_channel_of_a_convolution():
+    """ONNX allows them: its evaluator and golden have them, onnxruntime refuses."""
+    x, w, one, each = bytes_of(40, (1, 3, 9, 9), (5, 3, 2, 2), (), 5)
+    model = oracle_onnx.graph("ConvInteger", [x, w, one, each], "INT32", opset=10)
+    assert np.array_equal(oracle_onnx.reference(model, x), OPERATORS["ConvInteger"]({}, x, w, one, each))
+    with pytest.raises(Exception, match="Non per-tensor quantization is not supported now"):
+        oracle_onnx.runtime(model, x)
+
+
+def test_scales_per_row_are_refused():
+    """By onnxruntime as by golden, though ONNX allows them."""
+    a, w = bytes_of(41, (3, 5), (5, 4))
+    per_row, one = np.float32([0.1, 0.2, 0.3]), np.float32(0.1)
+    model = oracle_onnx.graph(
+        "QLinearMatMul", [a, per_row, np.uint8([1, 2, 3]), w, one, w[0, 0], one, w[0, 1]], "UINT8"
+    )
+    with pytest.raises(Exception, match="must be a scalar or 1D tensor of size 1"):
+        oracle_onnx.runtime(model, a)
+    with pytest.raises(ValueError, match="a_scale and y_scale must be scalars"):
+        platforms.derive("onnxruntime", a_scale=per_row, w_scale=one, y_scale=one)
+
+
+CODES = np.arange(-128, 128)
+ALL_PAIRS = np.stack(np.meshgrid(CODES, CODES), -1).reshape(-1, 2).T
+
+
+def addition_scales(draw, k):
+    """Of any value, powers of two, or multiples of one another, whose sums come close to ties."""
+    if k % 3 == 1:
+        return np.float32(2.0 ** draw.integers(-6, -2, 3))
+    if k % 3 == 2:
+        s = np.float32(draw.uniform(0.01, 0.1))
+        return np.array([s, s * np.float32(2.0 ** draw.integers(-1, 2)), s * np.float32(draw.integers(2, 9) / 2)])
+    return np.float32(draw.uniform(0.01, 0.1, 3))
+
+
+def added(x, s, z, fmt):
+    """(golden, onnxruntime's) sums of two tensors of codes of any sizes."""
+    arrays = [codes.astype(fmt) for codes in x]
+    points = [np.array(point, fmt) for point in z]
+    inputs = [arrays[0], s[0], points[0], arrays[1], s[1], points[1], s[2], points[2]]
+    model = oracle_onnx.graph("QLinearAdd", inputs, fmt.upper(), "com.microsoft")
+    how = {"x_scales": s[:2], "y_scale": s[2], "x_zero_points": z[:2], "y_zero_point": z[2], "y_format": fmt}
+    return platforms.add("onnxruntime", *x, **how), oracle_onnx.runtime(model, arrays[0])
+
+
+@pytest.mark.parametrize("fmt", ["uint8", "int8"])
+def test_addition_of_all_pairs(fmt):
+    draw = np.random.default_rng(37)
+    lo = 0 if fmt == "uint8" else -128
+    pairs = [
+        added(ALL_PAIRS + lo + 128, addition_scales(draw, k), draw.integers(lo, lo + 256, 3).tolist(), fmt)
+        for k in range(24)
+    ]
+    assert differing(pairs) == (0, 24 * 65536)
+
+
+@pytest.mark.parametrize("single", [(True, False), (False, True), (True, True)])
+def test_addition_of_one_element(single):
+    """In another order, which 1 in 1700 outputs shows: scales are multiples of one another."""
+    draw = np.random.default_rng(38)
+    pairs = []
+    for _ in range(1500):
+        x = [draw.integers(-128, 128, 1) if alone else CODES for alone in single]
+        pairs.append(added(x, addition_scales(draw, 2), draw.integers(-128, 128, 3).tolist(), "int8"))
+    assert differing(pairs) == (0, sum(golden.size for golden, _ in pairs))
+
+
 def ranges(seed, count):
     draw = np.random.default_rng(seed)
     for _ in range(count):
