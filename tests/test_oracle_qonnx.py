@@ -1,4 +1,4 @@
-"""golden against QONNX (Quant, MultiThreshold) and the integer networks of Deeploy, which ONNX files hold."""
+"""golden against QONNX (Quant, MultiThreshold, Trunc, QuantAvgPool2d) and Deeploy's integer networks in ONNX files."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from oracle_cases import differing, need, products
 from golden import platforms
 from golden.float_scale import thresholds
 from golden.quantize import QONNX_ROUNDINGS, code_range, quantize
+from golden.truncate import trunc_v1, trunc_v2
 
 need("qonnx", "onnx")
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -85,6 +86,85 @@ def test_thresholds_agree_with_quant_off_the_ties(fmt):
     differ = acc[codes != other]
     assert (differ % 4 == 2).all()
     assert len(differ) == len([k for k in range(lo, hi) if k % 2 == 0])
+
+
+def truncations(seed):
+    """(codes, scale, zero point, input bits, output bits): every code of 8 bits or fewer, ties among them."""
+    draw = np.random.default_rng(seed)
+    for k in range(60):
+        bits = int(draw.integers(2, 9))
+        scale = np.float32(2.0 ** draw.integers(-6, 3) if k % 2 else draw.uniform(0.01, 2))
+        zero_point = int(draw.integers(-(2 ** (bits - 1)), 2 ** (bits - 1)))
+        yield np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1)), scale, zero_point, bits, int(draw.integers(1, bits + 1))
+
+
+def real(codes, scale, zero_point):
+    """float32 values of codes, as a network of floats holds them."""
+    return (np.float32(codes) - np.float32(zero_point)) * np.float32(scale)
+
+
+@pytest.mark.parametrize("rounding", QONNX_ROUNDINGS)
+def test_trunc_v1(rounding):
+    from qonnx.custom_op.general.trunc import trunc_v1 as node
+
+    pairs = []
+    for codes, scale, zero_point, bits, kept in truncations(44):
+        widths = {"input_bits": bits, "output_bits": kept}
+        golden = trunc_v1(codes, scale=scale, zero_point=zero_point, rounding=QONNX_ROUNDINGS[rounding], **widths)
+        x = real(codes, scale, zero_point)
+        other = node(x, *[np.float32(v) for v in (scale, zero_point, bits, kept)], rounding)
+        pairs.append((real(*golden), other))
+    assert differing(pairs) == (0, sum(golden.size for golden, _ in pairs))
+
+
+@pytest.mark.parametrize("rounding", QONNX_ROUNDINGS)
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("signed", [False, True])
+def test_trunc_v2(signed, narrow, rounding):
+    from qonnx.custom_op.general.trunc import trunc_v2 as node
+
+    pairs = []
+    for codes, scale, zero_point, bits, kept in truncations(45):
+        codes = codes if signed else codes + 2 ** (bits - 1)
+        kept = max(kept, 2)
+        output_scale = scale * np.float32(2.0 ** (bits - kept) * (1.2 if kept % 2 else 1))
+        golden = trunc_v2(
+            codes,
+            scale=scale,
+            zero_point=zero_point,
+            output_scale=output_scale,
+            output_format=f"{'' if signed else 'u'}int{kept}",
+            narrow=narrow,
+            rounding=QONNX_ROUNDINGS[rounding],
+        )
+        scale, zero_point, bits, output_scale, kept = (
+            np.float32(v) for v in (scale, zero_point, bits, output_scale, kept)
+        )
+        x = real(codes, scale, zero_point)
+        other = node(x, scale, zero_point, bits, narrow, signed, output_scale, kept, rounding)
+        pairs.append((real(*golden), other))
+    assert differing(pairs) == (0, sum(golden.size for golden, _ in pairs))
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize(
+    ("given", "kept", "kernel"), [(4, 4, 2), (8, 8, 3), (4, 2, 4), (8, 4, 7), (4, 16, 2), (2, 8, 5)]
+)
+def test_average_pool(given, kept, kernel, signed):
+    from onnx import TensorProto, helper
+    from qonnx.custom_op.registry import getCustomOp
+
+    lo, hi = code_range(f"{'' if signed else 'u'}int{given}")
+    x = np.random.default_rng(46).integers(lo, hi + 1, (2, 3, 6 * kernel, 5 * kernel))
+    x[0, 0, :kernel], x[0, 1, :kernel] = lo, hi
+    attributes = {"stride": kernel, "kernel": kernel, "ibits": given, "obits": kept, "signed": int(signed)}
+    node = helper.make_node("QuantAvgPool2d", ["x"], ["y"], domain="qonnx.custom_op.general", **attributes)
+    context = {"x": x.astype(np.float32), "y": np.zeros((2, 3, 6, 5), np.float32)}
+    graph = helper.make_graph([node], "g", [], [helper.make_tensor_value_info("y", TensorProto.FLOAT, (2, 3, 6, 5))])
+    getCustomOp(node).execute_node(context, graph)
+    windows = x.reshape(2, 3, 6, kernel, 5, kernel).transpose(0, 1, 2, 4, 3, 5).reshape(2, 3, 6, 5, -1)
+    formats = {"x_format": f"int{given}", "y_format": f"{'' if signed else 'u'}int{kept}"}
+    assert differing([(platforms.average_pool("qonnx", windows, **formats), context["y"].astype(int))]) == (0, 180)
 
 
 def initial(graph):
