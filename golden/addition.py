@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from . import scale
-from .fixed_point import encode_tosa, fixed
+from .fixed_point import encode, fixed
 from .float_scale import round_real
 from .fused import fused_multiply_add
 from .rounding import round_shift
@@ -91,22 +91,21 @@ def _wrap16(value):
 
 
 def add_tosa(x, given) -> np.ndarray:
-    """RESCALE of both operands as in `add_tflite`, ADD, RESCALE, with the platform's rounding.
+    """As `add_tflite`, each scaling a RESCALE with the platform's rounding, and ADD for the sum.
 
-    By DOUBLE_ROUND an operand is shifted to the left first, and then rescaled; by SINGLE_ROUND both are one RESCALE.
+    The legalization shifts an operand to the left and rescales it, or does both in one RESCALE, which is the same.
     Raises ValueError for zero points of 16-bit codes, which TOSA does not have.
     Source: tensorflow/tensorflow compiler/mlir/tosa/transforms/legalize_tfl.cc, matchAndRewriteAddSub.
     """
     left, p = _left_shift(given), given.platform
     if given.y_bits == 16 and any((*given.x_zero_points, given.y_zero_point)):
         raise ValueError(f"{p.name} has no zero points for codes of 16 bits")
-    first, second = (left, 0) if p.scaling == "tflite" else (0, left)
     quotients, back = _scales(given)
     total = sum(
-        fixed(p, (codes - zero_point) << first, *encode_tosa(quotient * (1 << second), scale.MULTIPLIER_BITS))
+        fixed(p, (codes - zero_point) << left, *encode(p, quotient))
         for codes, zero_point, quotient in zip(x, given.x_zero_points, quotients, strict=True)
     )
-    return fixed(p, total, *encode_tosa(back / (1 << left), scale.MULTIPLIER_BITS)) + given.y_zero_point
+    return fixed(p, total, *encode(p, back / (1 << left))) + given.y_zero_point
 
 
 def add_xnnpack(x, given) -> np.ndarray:

@@ -146,6 +146,22 @@ def test_average_pool_of_onnxruntime(fmt):
     assert differing(pairs) == (0, 6 * 25600)
 
 
+@pytest.mark.parametrize("counted", [False, True])
+def test_average_pool_with_padding(counted):
+    """Padding is left out of a window, or counts as the zero point."""
+    x = np.random.default_rng(42).integers(0, 256, (1, 1, 30, 30)).astype(np.uint8)
+    scales, zero_points = np.float32([0.07, 0.05]), (117, 90)
+    inputs = [x, scales[0], np.uint8(zero_points[0]), scales[1], np.uint8(zero_points[1])]
+    window = {"kernel_shape": [3, 3], "strides": [3, 3], "pads": [1, 1, 2, 2], "count_include_pad": int(counted)}
+    other = oracle_onnx.runtime(oracle_onnx.graph("QLinearAveragePool", inputs, "UINT8", "com.microsoft", **window), x)
+    padded = np.pad(x[0, 0].astype(int), ((1, 2), (1, 2)), constant_values=zero_points[0] if counted else -1)
+    how = {"x_scale": scales[0], "y_scale": scales[1], "x_zero_point": zero_points[0], "y_zero_point": zero_points[1]}
+    for i, j in np.ndindex(11, 11):
+        codes = padded[3 * i : 3 * i + 3, 3 * j : 3 * j + 3].reshape(-1)
+        golden = platforms.average_pool("onnxruntime", codes[codes >= 0], **how, y_format="uint8")
+        assert golden == other[0, 0, i, j]
+
+
 def bytes_of(seed, *shapes):
     draw = np.random.default_rng(seed)
     return [draw.integers(0, 256, shape).astype(np.uint8) for shape in shapes]

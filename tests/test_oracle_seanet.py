@@ -98,9 +98,9 @@ def transpose_convolve(options, inputs, output, x):
 
 
 def leaky_relu(options, inputs, output, x):
-    """By alpha * s_x / s_y below zero, in float32, else by s_x / s_y; TFLite Micro's rounding."""
-    s_x, s_y, alpha = inputs[0].scale[0], output.scale[0], np.float32(options.alpha)
-    kept, leaked = (scale.tflite(x[0], *scale.encode(float(d))) for d in (s_x / s_y, s_x * alpha / s_y))
+    """By alpha * s_x / s_y below zero, else by s_x / s_y, in float64; TFLite Micro's rounding."""
+    s_x, s_y, alpha = float(inputs[0].scale[0]), float(output.scale[0]), float(np.float32(options.alpha))
+    kept, leaked = (scale.tflite(x[0], *scale.encode(d)) for d in (s_x / s_y, s_x * alpha / s_y))
     return np.clip(np.where(x[0] >= 0, kept, leaked), -(2**15), 2**15 - 1)
 
 

@@ -175,6 +175,23 @@ def test_addition_of_all_pairs(name):
     assert differing(pairs) == (0, 8 * 65536)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_addition_shows_how_operands_are_rounded(name):
+    """Operands of almost one scale that cancel, and a step of y as fine as the grid on which they are summed."""
+    draw = np.random.default_rng(29)
+    pairs = []
+    for k in range(8):
+        s = np.float32(draw.uniform(0.01, 0.1))
+        scales = np.array([s, s * np.float32(1 - (k + 1) * 2.0**-18), s * np.float32(2.0**-18)])
+        zero_points = [k, 1 - k, 0]
+        other, status = tosa.addition(ALL_PAIRS, "INT8", legalized(scales, name, 20), name, zero_points)
+        assert status == "TOSA_VALID"
+        how = {"x_scales": scales[:2], "y_scale": scales[2], "x_zero_points": zero_points[:2]}
+        pairs.append((platforms.add(name, *ALL_PAIRS, **how), other))
+        assert len(np.unique(other)) > 20
+    assert differing(pairs) == (0, 8 * 65536)
+
+
 def test_addition_of_16_bits():
     pairs = []
     for scales, draw in scale_sets(28, 8):
