@@ -111,20 +111,29 @@ def requantize(
     p = platform(name)
     bounds = _bounds(p, parse(y_format), activation, y_scale, y_zero_point, clip)
     acc = _fit(p, np.asarray(acc, np.int64) + np.asarray(bias, np.int64))
-    if p.scaling in FIXED:
-        return np.clip(fixed_point.fixed(p, acc, **parameters) + y_zero_point, *bounds)
-    if p.scaling == "shift_add":
-        return np.clip(fixed_point.shift_add(acc, **parameters) + y_zero_point, *bounds)
-    if p.scaling == "rndnu" and np.ndim(parameters["scale"]) == 0:
-        return np.clip(fixed_point.rndnu(acc, parameters["scale"]) + y_zero_point, *bounds)
-    if p.scaling == "thresholds":
-        return np.clip(_thresholds(parse(y_format).code_range, acc, y_zero_point, **parameters), *bounds)
     if p.scaling is None:
         raise ValueError(f"{p.name} has no published rule for requantization")
-    real = getattr(float_scale, p.scaling_per_channel or p.scaling)(acc, **parameters)
+    if p.scaling == "thresholds":
+        return np.clip(_thresholds(parse(y_format).code_range, acc, y_zero_point, **parameters), *bounds)
     if p.zero_point == "before":
+        real = _real(p, acc, parameters)
         return float_scale.round_clipped(real + real.dtype.type(y_zero_point), p.rounding, bounds)
-    return np.clip(float_scale.round_real(real, p.rounding) + y_zero_point, *bounds)
+    return np.clip(_scaled(p, acc, parameters) + y_zero_point, *bounds)
+
+
+def _scaled(p, acc, parameters):
+    """Sums scaled and rounded."""
+    if p.scaling in FIXED:
+        return fixed_point.fixed(p, acc, **parameters)
+    if p.scaling == "shift_add":
+        return fixed_point.shift_add(acc, **parameters)
+    if p.scaling == "rndnu" and np.ndim(parameters["scale"]) == 0:
+        return fixed_point.rndnu(acc, parameters["scale"])
+    return float_scale.round_real(_real(p, acc, parameters), p.rounding)
+
+
+def _real(p, acc, parameters):
+    return getattr(float_scale, p.scaling_per_channel or p.scaling)(acc, **parameters)
 
 
 def _thresholds(bounds, acc, y_zero_point, product_scale, y_scale):
