@@ -7,32 +7,39 @@ from typing import Any, cast
 from .formats import Bipolar
 from .keywords import VERILOG_KEYWORDS
 from .ops import int_bits
+from .platform_table import PLATFORMS
 from .rounding import OVERFLOWS, ROUNDINGS
-from .scale import RULES, Rule
+from .rules import RULES, Rule
 
-REQUANTIZERS = ("none", "shift", "multiplier", *RULES)
+REQUANTIZERS = ("none", "shift", "multiplier", "thresholds", *RULES)
 ZERO_POINT_ORDERS = ("after_rounding", "before_rounding")
-ACTIVATIONS = ("none", "relu")
+THRESHOLD_SEARCHES = ("binary", "parallel")
+ACTIVATIONS = ("none", "relu", "relu6")
 MULTIPLIER_STYLES = ("auto", "logic", "dsp")
 LOGIC_BITS = 4
-SHIFT_BITS = 6
 MAX_SHIFT = 62
 LIMITS = {"rows": 1024, "cols": 1024, "lanes": 1024, "depth": 1 << 24}
 OPERAND_WIDTH = 32
 PAIRS = ("accumulator_range", "clip")
+THRESHOLD_OUTPUT = 8
+TABLE_INPUT = 16
+FLOAT_OUTPUT = 16
 _NAME = r"[a-zA-Z][a-zA-Z0-9_]{0,63}"
 
 
 def check(spec):
     """Raises TypeError for a field of a wrong kind, ValueError for a wrong value."""
-    for rule in (_kinds, _shape, _operands, _accumulator, _requantizer, _output):
+    for rule in (_kinds, _shape, _operands, _accumulator, _requantizer, _table, _output, _thresholds, _platform):
         rule(spec)
 
 
 def _kinds(spec):
     for field in fields(spec):
         value, kind = getattr(spec, field.name), cast(Any, field.type)
-        fits = _is_pair(value) if field.name in PAIRS else isinstance(value, kind)
+        if field.name in PAIRS:
+            fits = _is_pair(value)
+        else:
+            fits = _is_table(value) if field.name == "table" else isinstance(value, kind)
         if not fits or (isinstance(value, bool) and kind is not bool):
             raise TypeError(f"{field.name} must be {_kind(field)}, not {value!r}")
 
@@ -86,6 +93,7 @@ def _accumulator(spec):
 def _requantizer(spec):
     for field, names in (
         ("requantize", REQUANTIZERS),
+        ("threshold_search", THRESHOLD_SEARCHES),
         ("rounding", ROUNDINGS),
         ("overflow", OVERFLOWS),
         ("zero_point_order", ZERO_POINT_ORDERS),
@@ -114,30 +122,108 @@ def _rule(spec, rule: Rule):
         )
 
 
+def _table(spec):
+    if spec.table is None and spec.table_input is None:
+        return
+    if spec.table is None or spec.table_input is None or spec.output is None:
+        raise ValueError("table, table_input and output must be given together")
+    if spec.requantize == "thresholds":
+        raise ValueError("thresholds take no table; put its function into them")
+    fmt = spec.table_input
+    if isinstance(fmt, Bipolar) or fmt.width > TABLE_INPUT:
+        raise ValueError(f"table_input must be an integer format of at most {TABLE_INPUT} bits, not {fmt}")
+    if len(spec.table) != 1 << fmt.width:
+        raise ValueError(f"table must have {1 << fmt.width} entries for {fmt}, not {len(spec.table)}")
+    lo, hi = spec.output.code_range
+    for index, entry in enumerate(spec.table):
+        if not lo <= entry <= hi:
+            raise ValueError(f"table[{index}] is {entry}, outside {spec.output} [{lo}, {hi}]")
+
+
 def _output(spec):
     if spec.output is None:
         if spec.requantize != "none":
             raise ValueError(f"output must be given with requantize {spec.requantize!r}")
         if (width := int_bits(*spec.biased_range)) > 64:
             raise ValueError(f"output must be given: the exact sum needs {width} bits, outputs have at most 64")
-    if isinstance(spec.output, Bipolar):
+    if isinstance(spec.code, Bipolar):
         if spec.overflow != "saturate":
             raise ValueError("overflow must be saturate for bipolar outputs, not 'wrap'")
         if spec.y_zero_point or spec.clip is not None or spec.activation != "none":
             raise ValueError("bipolar outputs take no y_zero_point, clip or activation")
     if spec.clip is not None:
-        lo, hi = spec.y.code_range
+        lo, hi = spec.code.code_range
         if not lo <= spec.clip[0] <= spec.clip[1] <= hi:
-            raise ValueError(f"clip must be lo <= hi within {spec.y} [{lo}, {hi}], not {list(spec.clip)}")
+            raise ValueError(f"clip must be lo <= hi within {spec.code} [{lo}, {hi}], not {list(spec.clip)}")
+    for field, given in (("clip", spec.clip is not None), ("activation relu6", spec.activation == "relu6")):
+        if given and spec.overflow == "wrap":
+            raise ValueError(f"{field} needs overflow saturate, not 'wrap'")
+    if spec.rule is not None and spec.rule.is_float:
+        if spec.code.width > FLOAT_OUTPUT:
+            raise ValueError(f"requantize {spec.requantize!r} gives at most {FLOAT_OUTPUT} bits, not {spec.code}")
         if spec.overflow == "wrap":
-            raise ValueError("clip needs overflow saturate, not 'wrap'")
+            raise ValueError(f"requantize {spec.requantize!r} needs overflow saturate, not 'wrap'")
+
+
+def _thresholds(spec):
+    if spec.requantize != "thresholds":
+        return
+    if spec.bias is not None or spec.y_zero_point or (spec.activation != "none" and spec.platform is None):
+        raise ValueError("thresholds take no bias, y_zero_point or activation: they hold all of these")
+    if spec.rounding != "half_even" or spec.overflow == "wrap":
+        raise ValueError("thresholds take neither rounding nor overflow wrap")
+    if spec.output.width > THRESHOLD_OUTPUT:
+        raise ValueError(f"thresholds give outputs of at most {THRESHOLD_OUTPUT} bits, not {spec.output}")
+    if not spec.threshold_count:
+        raise ValueError(f"clip must leave thresholds two output codes at least, not {list(spec.clip)}")
+    lo, hi = spec.acc_range
+    if int_bits(lo, hi + 1) > 64:
+        raise ValueError(f"thresholds take sums of at most 63 bits, not {int_bits(lo, hi)}")
+
+
+def _platform(spec):
+    if spec.platform is None:
+        return
+    if spec.platform not in PLATFORMS:
+        raise ValueError(f"platform must be one of {', '.join(PLATFORMS)}, not {spec.platform!r}")
+    wanted = requantizer_of(PLATFORMS[spec.platform])
+    if spec.requantize not in (wanted, "thresholds"):
+        raise ValueError(
+            f"requantize must be {wanted!r} or 'thresholds' on platform {spec.platform!r}, not {spec.requantize!r}"
+        )
+    if spec.activation != "none" and not PLATFORMS[spec.platform].activations:
+        raise ValueError(f"platform {spec.platform!r} has no fused activation; give its bounds as clip")
+    if spec.zero_point_order != "after_rounding":
+        raise ValueError(f"zero_point_order is part of platform {spec.platform!r}; leave it out")
+
+
+def requantizer_of(platform):
+    """The requantizer that gives a platform's bits: its own rule where hardware has it, else thresholds.
+
+    Raises ValueError for platforms whose rule is not published or whose sums no hardware here forms.
+    """
+    if platform.scaling is None:
+        raise ValueError(f"platform {platform.name!r} has no published rule for requantization")
+    if platform.accumulator == "pairs16":
+        raise ValueError(
+            f"platform {platform.name!r} saturates pairs of products, which hardware here does not; "
+            "its results are in golden.platforms, and onnxruntime is the nearest with hardware"
+        )
+    rule = RULES.get(platform.scaling)
+    return "thresholds" if rule is None or rule.nearest or platform.zero_point == "before" else platform.scaling
 
 
 def _is_pair(value):
     return value is None or (isinstance(value, tuple) and len(value) == 2 and all(type(item) is int for item in value))
 
 
+def _is_table(value):
+    return value is None or (isinstance(value, tuple) and all(type(item) is int for item in value))
+
+
 def _kind(field):
+    if field.name == "table":
+        return "integers"
     if field.name in PAIRS:
         return "a pair of integers"
     return {

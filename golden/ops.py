@@ -20,6 +20,18 @@ def where(condition, a, b):
     return type(condition).select(condition, a, b)
 
 
+def pick(entries, index):
+    """`entries[index]`; an array of entries where the index is an array."""
+    if isinstance(index, int):
+        return entries[index]
+    if isinstance(index, np.ndarray | np.generic):
+        return np.asarray(entries)[index.astype(np.int64)]
+    chosen = entries[0]
+    for position, entry in enumerate(entries[1:], start=1):
+        chosen = where(index >= position, entry, chosen)
+    return chosen
+
+
 def int_bits(lo, hi):
     """Smallest two's complement width that holds every integer in [lo, hi]."""
     return max((~end if end < 0 else end).bit_length() for end in (lo, hi)) + 1

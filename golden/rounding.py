@@ -5,7 +5,7 @@ Everything is written from the definition: floor quotient, remainder, and the re
 
 from .ops import where
 
-ROUNDINGS = ("floor", "ceil", "toward_zero", "half_up", "half_down", "half_away", "half_even")
+ROUNDINGS = ("floor", "ceil", "toward_zero", "half_up", "half_down", "half_away", "half_even", "dpu")
 OVERFLOWS = ("wrap", "saturate")
 
 
@@ -41,6 +41,8 @@ def _rounds_up(quotient, twice, one, rounding):
             return (twice > one) | ((twice == one) & (quotient >= 0))
         case "half_even":
             return (twice > one) | ((twice == one) & (quotient & 1 == 1))
+        case "dpu":
+            return (twice > one) | ((twice == one) & ((quotient & 1 == 1) | (quotient < 0)))
     raise ValueError(f"unknown rounding {rounding!r}; known are {', '.join(ROUNDINGS)}")
 
 

@@ -6,8 +6,6 @@ symbolic integers have. docs/arithmetic.md, section 7, says who does what and wh
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from .ops import Exact, where
 from .rounding import round_shift
@@ -82,28 +80,3 @@ def mult16(value: Exact, multiplier: Exact, shift: Exact) -> Exact:
 def reduce_multiplier(multiplier: int) -> int:
     """The 16-bit multiplier that `mult16` takes for a 31-bit one."""
     return (multiplier + (1 << 15)) >> 16 if multiplier < 0x7FFF0000 else 0x7FFF
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A way to scale: `function(value, multiplier, shift)`, multipliers of `multiplier_bits`, shifts in `shifts`.
-
-    Values have at most `value_bits`; wider ones wrap into them where `wraps`. int64 arrays hold all that is computed.
-    """
-
-    function: Callable
-    value_bits: int = 32
-    multiplier_bits: int = MULTIPLIER_BITS
-    shifts: tuple[int, int] = SHIFTS
-
-    @property
-    def wraps(self):
-        return self.value_bits == 32
-
-
-RULES = {
-    "tflite": Rule(tflite),
-    "double_half_up": Rule(double_half_up),
-    "tflite_single": Rule(tflite_single),
-    "mult16": Rule(mult16, value_bits=48, multiplier_bits=15, shifts=(SHIFTS[0], 15)),
-}

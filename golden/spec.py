@@ -6,10 +6,10 @@ equations.
 
 from dataclasses import dataclass, replace
 
-from .checks import LOGIC_BITS, MAX_SHIFT, SHIFT_BITS, check
+from .checks import LOGIC_BITS, MAX_SHIFT, check
 from .formats import Bipolar, Format, Integer
 from .ops import int_bits
-from .scale import RULES
+from .rules import RULES, SHIFT_BITS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,17 +30,23 @@ class Spec:
         accumulator clips after each beat, that is after each `lanes` products in order of k, whose sum is exact.
     accumulator_range : (lo, hi) that every partial sum is promised to stay in, from the real weights, or None.
     bias : format of the bias added to the accumulator, or None.
-    requantize : "none" (no scaling), "shift" (divide by 2**shift), "multiplier" (times multiplier / 2**shift), or a
-        rule of golden.scale, which has its own rounding and takes multiplier and shift as TFLite encodes them.
+    requantize : "none" (no scaling), "shift" (divide by 2**shift), "multiplier" (times multiplier / 2**shift),
+        "thresholds" (counts the thresholds that the sum reaches), or a rule of golden.rules, which has its own rounding
+        and takes multiplier and shift as TFLite encodes them, or a floating-point scale.
+    threshold_search : how thresholds are counted, which changes area and latency but no result: "binary" (one
+        comparison per output bit, thresholds in memory) or "parallel" (all at once, thresholds in registers).
     multiplier_bits : width of the unsigned multiplier, 8 to 32, of requantize "multiplier".
     rounding, overflow : rule names of golden.rounding.
     zero_point_order : whether y_zero_point is added "after_rounding" or "before_rounding", which decides other ties.
-    activation : "relu" puts a lower bound of zero (that is, of the output's zero point) on the scaled value.
-    clip : (lo, hi) in output codes, or None for the whole range of the output format.
+    activation : "relu" puts a lower bound of zero (that is, of the output's zero point) on the scaled value; "relu6"
+        an upper bound too, the code y_max that each column takes at run time.
+    clip : (lo, hi) in output codes (with a table: in those of table_input), or None for the whole range.
+    table, table_input : output codes for all codes of the format table_input, from the smallest on: any function of
+        one operand, applied last. The requantizer then gives codes of table_input, zero points included. Or None.
     output : output format; None means the exact width, for requantize "none" only.
     a_zero_point, w_zero_point, y_zero_point : whether the design takes such a zero point at run time (a code of the
         format it belongs to).
-
+    platform : the platform of golden.platforms whose rule this is, for deriving parameters from real scales, or None.
     multiplier_style : how integer products are made, which changes area and latency but no result: "logic" (adders of
         bit planes), "dsp" (a multiplication that synthesis maps to DSP blocks), "auto": logic up to 4 bits.
 
@@ -60,16 +66,20 @@ class Spec:
     accumulator_range: tuple[int, int] | None = None
     bias: Format | None = None
     requantize: str = "none"
+    threshold_search: str = "binary"
     multiplier_bits: int = 31
     rounding: str = "half_even"
     overflow: str = "saturate"
     zero_point_order: str = "after_rounding"
     activation: str = "none"
     clip: tuple[int, int] | None = None
+    table: tuple[int, ...] | None = None
+    table_input: Format | None = None
     output: Format | None = None
     a_zero_point: bool = False
     w_zero_point: bool = False
     y_zero_point: bool = False
+    platform: str | None = None
     multiplier_style: str = "auto"
     name: str = "mac_array"
 
@@ -135,12 +145,14 @@ class Spec:
 
     @property
     def rule(self):
-        """The rule of golden.scale that requantizes, or None."""
+        """The rule of golden.rules that requantizes, or None."""
         return RULES.get(self.requantize)
 
     @property
     def scaled_range(self):
-        """Interval of (accumulator + bias) * multiplier, before the shift."""
+        """Interval of (accumulator + bias) * multiplier, before the shift; for floating-point scales, any int64."""
+        if self.rule is not None and self.rule.is_float:
+            return -(1 << 63), (1 << 63) - 1
         if self.rule is not None:
             half = 1 << self.rule.value_bits - 1
             return product_interval((-half, half - 1), (0, (1 << self.rule.multiplier_bits) - 1))
@@ -154,9 +166,26 @@ class Spec:
         return self.output or Integer(int_bits(*self.biased_range), signed=True)
 
     @property
-    def y_range(self):
-        """Smallest and largest output code."""
-        return self.clip or self.y.code_range
+    def code(self):
+        """The format of what the requantizer gives: the table's input where there is a table, else the output."""
+        return self.table_input or self.y
+
+    @property
+    def clip_range(self):
+        """Smallest and largest requantized code."""
+        return self.clip or self.code.code_range
+
+    @property
+    def threshold_count(self):
+        """Thresholds of a column: one less than there are output codes; 0 without thresholds."""
+        lo, hi = self.clip_range
+        return hi - lo if self.requantize == "thresholds" else 0
+
+    @property
+    def threshold_format(self):
+        """Format of a threshold, which holds one more than the largest sum: a threshold that none reaches."""
+        lo, hi = self.acc_range
+        return Integer(int_bits(lo, hi + 1), signed=True)
 
     @property
     def accumulator_fraction(self):
@@ -166,29 +195,30 @@ class Spec:
     @property
     def grid_shift(self):
         """The shift that takes the accumulator's grid to the output's: the default where no shift is given."""
-        return max(self.accumulator_fraction - self.y.fraction, 0)
+        return max(self.accumulator_fraction - self.code.fraction, 0)
 
     @property
     def parameters(self):
         """Names of the run-time parameters that each column takes, in order."""
-        names = {
-            "bias": self.bias is not None,
-            "multiplier": self.requantize not in ("none", "shift"),
-            "shift": self.requantize != "none",
-            "y_zero_point": self.y_zero_point,
-        }
-        return tuple(name for name, taken in names.items() if taken)
+        return tuple(self.parameter_formats)
 
     @property
     def parameter_formats(self):
-        """Format of each run-time parameter, by name."""
-        formats = {
-            "bias": self.bias,
-            "multiplier": Integer(self.rule.multiplier_bits if self.rule else self.multiplier_bits, signed=False),
-            "shift": Integer(SHIFT_BITS, signed=self.rule is not None),
-            "y_zero_point": self.y,
-        }
-        return {name: formats[name] for name in self.parameters}
+        """Format of each run-time parameter, by name; of `thresholds`, that of each of them."""
+        if self.requantize == "thresholds":
+            return {"thresholds": self.threshold_format}
+        formats = {"bias": self.bias} if self.bias else {}
+        if self.rule is not None:
+            formats = {**formats, **self.rule.parameters}
+        if self.requantize == "multiplier":
+            formats["multiplier"] = Integer(self.multiplier_bits, signed=False)
+        if self.requantize in ("multiplier", "shift"):
+            formats["shift"] = Integer(SHIFT_BITS, signed=False)
+        if self.y_zero_point:
+            formats["y_zero_point"] = self.code
+        if self.activation == "relu6":
+            formats["y_max"] = self.code
+        return formats
 
     @property
     def zero_point_first(self):
@@ -197,7 +227,7 @@ class Spec:
 
     @property
     def shift_range(self):
-        """Smallest and largest shift: to the right, but to the left where a rule of golden.scale requantizes."""
+        """Smallest and largest shift: to the right, but to the left where a rule of golden.rules requantizes."""
         return self.rule.shifts if self.rule else (0, MAX_SHIFT)
 
     @property

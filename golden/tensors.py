@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .checks import MAX_SHIFT
+from .derive import derived, takes
+from .ieee import Float
 from .mac import accumulate, accumulator_range
 from .requantize import requantize_array
 
@@ -13,7 +15,10 @@ ZERO_POINTS = ("a_zero_point", "w_zero_point")
 
 @dataclass(frozen=True)
 class Operands:
-    """Codes a [M, K] and w [K, N], int64; `parameters` by name: int64 arrays [N]; zero points of a and w: integers."""
+    """Codes a [M, K] and w [K, N], int64; `parameters` by name: int64 arrays [N]; zero points of a and w: integers.
+
+    Among the parameters, thresholds are [N, T] and scales are bit patterns.
+    """
 
     a: np.ndarray
     w: np.ndarray
@@ -30,14 +35,15 @@ class Operands:
 def operands(spec, arrays):
     """Operands from a mapping of names to arrays, such as a loaded npz.
 
-    Names: a [M, K], w [K, N]; where the spec takes them bias [N], multiplier [N] or scalar, shift [N] or scalar,
-    y_zero_point [N] or scalar, a_zero_point and w_zero_point scalar. A missing shift is `spec.grid_shift`; missing
-    zero points and biases are zero.
+    Names: a [M, K], w [K, N]; where the spec takes them bias, multiplier, shift, scale (float), y_zero_point, y_max,
+    all [N] or scalar, thresholds [N, T] or [T], a_zero_point and w_zero_point scalar. A missing shift is
+    `spec.grid_shift`; missing zero points and biases are zero. In place of multiplier, shift, scale, thresholds and
+    y_max, real scales may be given (golden.derive); beside them, they must come to the same.
 
     Raises ValueError for missing or unknown arrays, wrong kinds or shapes, and codes outside their format; the message
     names array, index, value and range.
     """
-    known = {"a", "w", *spec.parameters, *(name for name in ZERO_POINTS if getattr(spec, name))}
+    known = {"a", "w", *spec.parameters, *takes(spec), *(name for name in ZERO_POINTS if getattr(spec, name))}
     if unknown := sorted(set(arrays) - known):
         raise ValueError(f"{unknown[0]}: this design takes no such array; it takes {', '.join(sorted(known))}")
     a = _codes("a", _required(arrays, "a"), spec.activations, ndim=2)
@@ -66,14 +72,47 @@ def _parameters(spec, arrays, n):
     defaults = {"bias": 0, "y_zero_point": 0}
     if spec.rule is None and spec.grid_shift <= MAX_SHIFT:
         defaults["shift"] = spec.grid_shift
-    result = {}
-    for name, fmt in spec.parameter_formats.items():
-        value = np.asarray(_required({**defaults, **arrays}, name))
-        if value.shape not in ((), (n,)):
-            raise ValueError(f"{name} must be a scalar or have shape [{n}], not {list(value.shape)}")
+    found = derived(spec, arrays, n)
+    for name in set(found) & set(arrays):
+        _check_derived(name, arrays[name], found[name])
+    given = {**defaults, **arrays, **found}
+    return {name: _parameter(spec, name, _required(given, name), n) for name in spec.parameters}
+
+
+def _check_derived(name, given, found):
+    given, found = np.broadcast_arrays(given, found)
+    if not np.array_equal(given, found):
+        raise ValueError(f"{name} is not what the real scales come to; leave out the one or the others")
+
+
+def _parameter(spec, name, value, n):
+    """A run-time parameter as int64 [N], or [N, T] where it is thresholds."""
+    fmt = spec.parameter_formats[name]
+    value = np.asarray(value)
+    each = (spec.threshold_count,) if name == "thresholds" else ()
+    shape = (n, *each)
+    if value.shape not in (shape, each):
+        one = f"have shape {list(each)}" if each else "be a scalar"
+        raise ValueError(f"{name} must {one} or have shape {list(shape)}, not {list(value.shape)}")
+    if isinstance(fmt, Float):
+        try:
+            codes = fmt.encode(value)
+        except ValueError as error:
+            raise ValueError(f"{name}{'' if str(error).startswith('[') else ' '}{error}") from None
+    else:
         codes = _codes(name, value, fmt, bounds=spec.shift_range if name == "shift" else fmt.code_range)
-        result[name] = np.broadcast_to(codes, (n,)).copy()
-    return result
+    codes = np.broadcast_to(codes, shape).copy()
+    if name == "thresholds":
+        _check_sorted(codes)
+    return codes
+
+
+def _check_sorted(thresholds):
+    falls = np.argwhere(np.diff(thresholds, axis=1) < 0)
+    if falls.size:
+        n, index = (int(i) for i in falls[0])
+        before, after = (int(value) for value in thresholds[n, index : index + 2])
+        raise ValueError(f"thresholds[{n}, {index + 1}] is {after}, below its predecessor {before}; they must ascend")
 
 
 def _scalar(name, value, fmt):

@@ -13,7 +13,7 @@ from .layout import a_beat, p_beat, w_beat, y_beat
 from .mac import FLAGS, a_bundle_width, w_bundle_width
 from .multiply import dot_product
 from .parameters import ParameterBank
-from .requantize import Requantizer, parameter_layout, requantizer_latency
+from .requantize import Requantizer, parameter_layout, requantizer_latency, require_hardware
 from .schedule import Schedule
 from .share import shared
 from .skew import Skew
@@ -37,6 +37,7 @@ class Array(wiring.Component):
     has_reset = True
 
     def __init__(self, spec: Spec):
+        require_hardware(spec)
         self.spec = spec
         self.module_name = f"{spec.name}_array"
         self._element_latency = dot_product(spec).latency

@@ -62,6 +62,7 @@ def from_rtlil(modules, spec_file) -> str:
         run_yosys(
             *(f"read_rtlil {source}" for source in sources),
             "proc -noopt",
+            "select_constants",
             "opt_clean -purge",
             "setattr -unset init w:*",
             "select -set with_reset w:rst w:aresetn %u %m",

@@ -1,7 +1,8 @@
 """Runs a Yosys script in a process of its own: `python -m hdl.yosys_child SCRIPT`.
 
-Two commands are added to those of Yosys, so that the Verilog says what it means and no linter has to guess:
+Some commands are added to those of Yosys, so that the Verilog says what it means and no linter has to guess:
 `fit_operands` gives both operands of each sum and comparison the same width, and those of a product at most its own;
+`select_constants` makes a shift of a constant the selection of its bits, which is a read-only memory;
 `name_unread` collects, in a wire of that name, the bits that optimization left nobody to read.
 """
 
@@ -45,6 +46,14 @@ def _truncate_operands(cell):
             cell.setParam(ys.IdString(f"\\{port}_WIDTH"), ys.Const(width, 32))
 
 
+def select_constants(design):
+    """Makes `CONSTANT >> index` a bit selection: synthesis sees a table of constants, simulation need not shift it."""
+    for module in design.all_selected_modules():
+        for cell in module.selected_cells():
+            if cell.type.str() == "$shift" and cell.getPort(ys.IdString("\\A")).is_fully_const():
+                cell.type = ys.IdString("$shiftx")
+
+
 def name_unread(design):
     """Reads, into a wire `unused_bits`, each bit of a module that is driven and that nothing else reads."""
     for module in design.all_selected_modules():
@@ -80,7 +89,7 @@ def _bits_by_wire(module):
     return driven, read
 
 
-COMMANDS = {"fit_operands": fit_operands, "name_unread": name_unread}
+COMMANDS = {"fit_operands": fit_operands, "select_constants": select_constants, "name_unread": name_unread}
 
 
 def main():

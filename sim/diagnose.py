@@ -162,7 +162,7 @@ def _mismatch(machine, hardware, m, n):
 def _rounded(spec, biased, scaled, parameters):
     shift = parameters.get("shift", 0)
     if spec.rule is not None:
-        return spec.rule.function(biased, parameters["multiplier"], shift)
+        return spec.rule.scale(biased, parameters)
     offset = parameters["y_zero_point"] if spec.zero_point_first else 0
     return round_shift(scaled, shift, spec.rounding, offset)
 

@@ -5,7 +5,7 @@ import numpy as np
 from golden.checks import ZERO_POINT_ORDERS
 from golden.formats import Bipolar, Integer
 from golden.rounding import ROUNDINGS
-from golden.scale import RULES
+from golden.rules import RULES
 
 from .machine import Hypothesis
 
@@ -30,7 +30,7 @@ def _rounding(machine):
     spec = machine.spec
     if spec.rule is not None:
         for name, rule in RULES.items():
-            if name != spec.requantize and rule.multiplier_bits == spec.rule.multiplier_bits:
+            if name != spec.requantize and rule.parameters == spec.rule.parameters:
                 yield _respec(
                     "round", f"rounds as {name} does where the design says {spec.requantize}", requantize=name
                 )
@@ -70,7 +70,7 @@ def _output(machine):
     for end, side in enumerate(("lower", "upper")):
         for offset, size in ((-1, "low"), (1, "high")):
             if (bounds := _moved(spec, end, offset)) is not None:
-                cause = f"the {side} clip bound is one too {size}: {bounds[end]} instead of {spec.y_range[end]}"
+                cause = f"the {side} clip bound is one too {size}: {bounds[end]} instead of {spec.clip_range[end]}"
                 yield Hypothesis("clip", cause, lambda window, bounds=bounds: _clipped_to(window, bounds))
 
 
@@ -85,7 +85,7 @@ def _values(spec):
 
 def _moved(spec, end, offset):
     """The clip bounds, one of them moved; None where no value could tell."""
-    bounds, (lo, hi) = list(spec.y_range), _values(spec)
+    bounds, (lo, hi) = list(spec.clip_range), _values(spec)
     tells = lo < max(bounds[0], bounds[0] + offset) if end == 0 else hi > min(bounds[1], bounds[1] + offset)
     bounds[end] += offset
     return tuple(bounds) if tells and bounds[0] <= bounds[1] and spec.y.width < 62 else None
@@ -108,7 +108,7 @@ def _zero_is_negative(window):
 
 
 def _relu_after_zero_point(window):
-    return np.maximum(window.codes(spec=window.spec.with_(activation="none")), max(0, window.spec.y_range[0]))
+    return np.maximum(window.codes(spec=window.spec.with_(activation="none")), max(0, window.spec.clip_range[0]))
 
 
 def _shift_moved(spec, shift, by):

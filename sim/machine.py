@@ -9,7 +9,7 @@ import numpy as np
 from golden.checks import MAX_SHIFT
 from golden.mac import accumulate, matmul
 from golden.ops import exact_dtype
-from golden.requantize import requantize
+from golden.requantize import requantize_as
 from golden.spec import Spec
 from golden.tensors import Operands
 
@@ -50,7 +50,7 @@ class Machine:
     def parameters(self):
         """Parameters [padded N] by name, zero for columns that do not exist."""
         missing = self.padded_shape[1] - self.tiling.n
-        return {name: np.pad(value, (0, missing)) for name, value in self.operands.parameters.items()}
+        return {name: padded_columns(value, missing) for name, value in self.operands.parameters.items()}
 
     @cached_property
     def accumulators(self):
@@ -166,6 +166,11 @@ class Hypothesis:
     severity: int = 1
 
 
+def padded_columns(parameter, missing):
+    """A parameter [N, ...] with zeros for more columns."""
+    return np.pad(parameter, [(0, missing)] + [(0, 0)] * (parameter.ndim - 1))
+
+
 def wrapped(accumulators, width):
     """Two's complement integers of `width` bits with the same low bits."""
     half = 1 << width - 1
@@ -191,7 +196,6 @@ def requantized(accumulators, spec, parameters):
     """golden.requantize on arrays whose values may leave the ranges of the spec: int64 where these values allow it."""
     tops = {name: int(np.abs(value).max()) for name, value in parameters.items()}
     top = (int(abs(accumulators).max()) + tops.get("bias", 0)) * max(tops.get("multiplier", 1), 1)
-    bound = 4 * top + tops.get("y_zero_point", 0) + (2 << spec.y.width)
+    bound = 4 * top + tops.get("y_zero_point", 0) + (2 << spec.code.width)
     dtype = exact_dtype(-bound, bound) if tops.get("shift", 0) <= MAX_SHIFT else object
-    wide = {name: np.asarray(value).astype(dtype) for name, value in parameters.items()}
-    return np.asarray(requantize(accumulators.astype(dtype), spec, **wide)).astype(np.int64)
+    return requantize_as(dtype, accumulators, spec, parameters)

@@ -78,7 +78,7 @@ def _draw(spec, m, k, n, rng, *, ends):
         for name, fmt in (("a", spec.activations), ("w", spec.weights))
         if getattr(spec, f"{name}_zero_point")
     }
-    narrow = spec.requantize == "none" and spec.biased_range[1] > 4 * spec.y_range[1]
+    narrow = spec.requantize == "none" and spec.biased_range[1] > 4 * spec.clip_range[1]
     kinds = _QUIET_KINDS if narrow else _KINDS
     loud = rng.choice(k, min(k, _QUIET_PRODUCTS), replace=False)
     a = _vectors(rng, spec.activations, _shuffled(rng, kinds, m), k, loud, zero_points.get("a_zero_point", 0))
@@ -188,7 +188,7 @@ def _spread(sums):
 def _whole(spec, sums, zero_point):
     """The factor that just brings the largest sum into the output range."""
     largest = max(sums, key=abs)
-    room = spec.y_range[1] - zero_point if largest > 0 else zero_point - spec.y_range[0]
+    room = spec.clip_range[1] - zero_point if largest > 0 else zero_point - spec.clip_range[0]
     return 0.9 * max(room, 1) / max(abs(int(largest)), 1)
 
 
@@ -205,7 +205,7 @@ def _biases(rng, fmt, sums, kinds, targets):
 
 def _y_zero_points(rng, spec, n):
     """From the middle half of the output range; with relu, which cuts off what is below, from its lower part."""
-    lo, hi = spec.y_range
+    lo, hi = spec.clip_range
     quarter = (hi - lo) // 4
     if spec.activation == "relu":
         codes = rng.integers(lo, lo + quarter, n, endpoint=True)
@@ -217,7 +217,7 @@ def _y_zero_points(rng, spec, n):
 
 def _targets(rng, spec, zero_points):
     """How far from the zero point the larger outputs of each column should come."""
-    lo, hi = spec.y_range
+    lo, hi = spec.clip_range
     room = [max(hi - int(zero), int(zero) - lo, 1) for zero in zero_points]
     return np.array(room, float) * rng.uniform(0.3, 1.2, len(room))
 

@@ -164,7 +164,7 @@ class _Array:
         fmt = self.spec.y
         if fmt.name == "bipolar":
             return int(value > 0 if self.bug == "zero negative" else value >= 0)
-        lo, hi = self.spec.y_range
+        lo, hi = self.spec.clip_range
         lo += {"lower clip high": 1, "lower clip low": -1}.get(self.bug, 0)
         hi += {"upper clip high": 1, "upper clip low": -1}.get(self.bug, 0)
         if self.bug == "clip missing":

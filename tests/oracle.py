@@ -14,6 +14,7 @@ ROUND = {
     "half_down": lambda x: ceil(x - HALF),
     "half_away": lambda x: floor(abs(x) + HALF) * (1 if x >= 0 else -1),
     "half_even": round,
+    "dpu": lambda x: round(x) if x >= 0 else floor(x + HALF),
 }
 
 DECIMAL_MODES = {

@@ -9,7 +9,7 @@ import pytest
 from golden.checks import MAX_SHIFT
 from golden.ops import int_bits
 from golden.rounding import ROUNDINGS
-from golden.scale import RULES
+from golden.rules import RULES
 from golden.tensors import Operands, accumulators, golden, operands
 from hdl.layout import y_beat
 from hdl.verilog import to_verilog
@@ -90,7 +90,7 @@ def blind_roundings(spec, given):
         return []
     right = golden(spec, given)
     if spec.rule is not None:
-        alike = [name for name, rule in RULES.items() if rule.multiplier_bits == spec.rule.multiplier_bits]
+        alike = [name for name, rule in RULES.items() if rule.parameters == spec.rule.parameters]
         others = [spec.with_(requantize=name) for name in alike if name != spec.requantize]
         return [other.requantize for other in others if (golden(other, given) == right).all()]
     others = [rounding for rounding in ROUNDINGS if rounding != spec.rounding]

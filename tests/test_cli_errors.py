@@ -15,7 +15,7 @@ from golden.spec import Spec
 
 PAIR = ("--activations", "int8", "--weights", "int4")
 FORMATS = "int1..int64, uint1..uint63, q3.4 and uq3.4 (integer bits with the sign, fraction bits), bipolar"
-ROUNDINGS = "floor, ceil, toward_zero, half_up, half_down, half_away, half_even"
+ROUNDINGS = "floor, ceil, toward_zero, half_up, half_down, half_away, half_even, dpu"
 NO_INTEGER = "Input should be a valid integer, unable to parse string as an integer"
 
 DESIGNS = {
@@ -33,7 +33,8 @@ DESIGNS = {
         "--requantize",
         "scale",
     ): (
-        "requantize must be one of none, shift, multiplier, tflite, double_half_up, tflite_single, mult16, not 'scale'"
+        "requantize must be one of none, shift, multiplier, thresholds, tflite, double_half_up, tflite_single, "
+        "mult16, float32, float64_away, not 'scale'"
     ),
     (*PAIR, "--requantize", "shift"): "output must be given with requantize 'shift'",
     (*PAIR, "--rows", "0"): "rows must be positive, not 0",

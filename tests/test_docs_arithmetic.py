@@ -11,9 +11,10 @@ import oracle
 import pytest
 
 from golden.formats import parse
+from golden.ieee import FLOAT32, float32
 from golden.mac import accumulate
 from golden.rounding import ROUNDINGS, round_shift
-from golden.scale import RULES
+from golden.rules import RULES
 from golden.spec import Spec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,6 +65,7 @@ HEADERS = {
     ("rounding", "increment"),
     ("scale", "multiplier", "shift"),
     ("step", "interval", "bits"),
+    ("x", "scale", "float32", "exact"),
 }
 
 
@@ -219,6 +221,13 @@ def test_rules_at_a_quarter():
         assert [RULES[name].function(int(x), 1 << 30, -1) for name in list(RULES)[:3]] == [away, up, once]
 
 
+@pytest.mark.parametrize("row", table("x", "scale", "float32", "exact"))
+def test_float32_scales(row):
+    x, scale = int(row[0]), np.float32(row[1])
+    assert Fraction(row[3]) == x * Fraction(float(scale))
+    assert int(row[2]) == int(np.rint(np.float32(x) * scale)) == float32(x, int(FLOAT32.encode(scale)))
+
+
 @pytest.mark.parametrize("package", ["golden", "hdl"])
 def test_cited_equations_exist(package):
     numbered = set(re.findall(r"   \((\d\.\d+)\)$", TEXT, re.MULTILINE))
@@ -233,4 +242,4 @@ def test_cited_equations_exist(package):
 def test_equations_are_numbered_once_and_in_order():
     numbered = [tuple(map(int, n.split("."))) for n in re.findall(r"   \((\d\.\d+)\)$", TEXT, re.MULTILINE)]
     assert numbered == sorted(set(numbered))
-    assert {section for section, _ in numbered} == {1, 2, 3, 4, 5, 6, 7}
+    assert {section for section, _ in numbered} == {1, 2, 3, 4, 5, 6, 7, 8, 9}

@@ -109,8 +109,8 @@ def test_every_rule(rule):
 
 
 # Groups of roundings that a bipolar output or a relu cannot tell apart.
-SAME_SIGN = [{"floor"}, {"ceil", "toward_zero"}, {"half_up", "half_even"}, {"half_down", "half_away"}]
-SAME_ABOVE_ZERO = [{"floor", "toward_zero"}, {"half_up", "half_away"}]
+SAME_SIGN = [{"floor"}, {"ceil", "toward_zero"}, {"half_up", "half_even", "dpu"}, {"half_down", "half_away"}]
+SAME_ABOVE_ZERO = [{"floor", "toward_zero"}, {"half_up", "half_away"}, {"half_even", "dpu"}]
 
 
 def alike(rule, rounding):

@@ -102,7 +102,7 @@ def test_unknown_rounding():
     with pytest.raises(ValueError) as error:
         round_shift(1, 1, "nearest")
     assert str(error.value) == (
-        "unknown rounding 'nearest'; known are floor, ceil, toward_zero, half_up, half_down, half_away, half_even"
+        "unknown rounding 'nearest'; known are floor, ceil, toward_zero, half_up, half_down, half_away, half_even, dpu"
     )
 
 

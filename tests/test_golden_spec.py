@@ -9,8 +9,10 @@ from golden.formats import Integer, parse
 from golden.spec import Spec, product_interval, scale_interval
 
 INT4, INT8, BIPOLAR = parse("int4"), parse("int8"), parse("bipolar")
-REQUANTIZERS = "none, shift, multiplier, tflite, double_half_up, tflite_single, mult16"
-ROUNDINGS = "floor, ceil, toward_zero, half_up, half_down, half_away, half_even"
+REQUANTIZERS = (
+    "none, shift, multiplier, thresholds, tflite, double_half_up, tflite_single, mult16, float32, float64_away"
+)
+ROUNDINGS = "floor, ceil, toward_zero, half_up, half_down, half_away, half_even, dpu"
 NAME_RULE = "name must be a letter, then at most 63 letters, digits or underscores"
 
 
@@ -81,7 +83,7 @@ VALUES = [
     ),
     ({"rounding": "nearest"}, f"rounding must be one of {ROUNDINGS}, not 'nearest'"),
     ({"overflow": "clip"}, "overflow must be one of wrap, saturate, not 'clip'"),
-    ({"activation": "gelu"}, "activation must be one of none, relu, not 'gelu'"),
+    ({"activation": "gelu"}, "activation must be one of none, relu, relu6, not 'gelu'"),
     ({"multiplier_bits": 7}, "multiplier_bits must be 8 to 32, not 7"),
     ({"multiplier_bits": 33}, "multiplier_bits must be 8 to 32, not 33"),
     ({"bias": BIPOLAR}, "bias needs an integer format, not bipolar"),
@@ -261,10 +263,10 @@ def test_output_format_and_range():
     assert str(spec().y) == "int17"
     assert str(spec(bias=parse("int16")).y) == "int17"
     assert str(spec(bias=parse("uint16")).y) == "int18"
-    assert spec().y_range == (-65536, 65535)
-    assert spec(output=INT8).y_range == (-128, 127)
-    assert spec(output=INT8, clip=(-3, 5)).y_range == (-3, 5)
-    assert spec(output=BIPOLAR).y_range == (0, 1)
+    assert spec().clip_range == (-65536, 65535)
+    assert spec(output=INT8).clip_range == (-128, 127)
+    assert spec(output=INT8, clip=(-3, 5)).clip_range == (-3, 5)
+    assert spec(output=BIPOLAR).clip_range == (0, 1)
 
 
 @pytest.mark.parametrize(

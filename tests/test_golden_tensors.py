@@ -56,7 +56,9 @@ def only(a=((1, 2), (3, 4)), w=((1, -2), (3, -4)), **more):
     return {"a": np.array(a), "w": np.array(w), **more}
 
 
-TAKES_ALL = "it takes a, a_zero_point, bias, multiplier, shift, w, w_zero_point, y_zero_point"
+TAKES_ALL = (
+    "it takes a, a_scale, a_zero_point, bias, multiplier, shift, w, w_scale, w_zero_point, y_scale, y_zero_point"
+)
 SHAPE = "must be a matrix with at least one element, not of shape"
 
 ERRORS = [

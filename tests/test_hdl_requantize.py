@@ -167,6 +167,7 @@ def test_wrap_and_relu_of_a_fixed_vector():
         "half_down": -5,
         "half_away": -5,
         "half_even": -4,
+        "dpu": -4,
     }
     assert {
         rounding: run(design(rounding=rounding, **fields), [vector] * 2)[0] - 16 for rounding in ROUNDINGS

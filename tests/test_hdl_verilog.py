@@ -14,7 +14,7 @@ import pytest
 from golden.checks import ACTIVATIONS, MULTIPLIER_STYLES, REQUANTIZERS, ZERO_POINT_ORDERS
 from golden.formats import parse
 from golden.rounding import OVERFLOWS, ROUNDINGS
-from golden.scale import RULES
+from golden.rules import RULES
 from golden.spec import Spec
 from hdl.layout import a_beat, p_beat, w_beat, y_beat
 from hdl.verilog import YosysError, run_yosys, to_verilog
@@ -28,6 +28,9 @@ def design(a, w, rows=2, cols=2, lanes=1, **fields):
     return Spec(**({"rows": rows, "cols": cols, "lanes": lanes, "depth": 64} | formats | fields))
 
 
+TABLE = tuple(code % 16 for code in range(0, 96, 3))
+NO_HARDWARE = [name for name, rule in RULES.items() if rule.nearest]
+HARDWARE_RULES = [name for name in RULES if name not in NO_HARDWARE]
 DESIGNS = {
     "int8": design("int8", "int8"),
     "one element": design("uint1", "int1", 1, 1),
@@ -53,8 +56,11 @@ DESIGNS = {
     ),
     **{
         rule: design("int8", "int8", requantize=rule, bias="int32", output=output, y_zero_point=True)
-        for rule, output in zip(RULES, ("int8", "uint8", "int16", "int16"), strict=True)
+        for rule, output in zip(HARDWARE_RULES, ("int8", "uint8", "int16", "int16", "int8"), strict=True)
     },
+    "table": design("int8", "int8", output="uint4", requantize="shift", table=TABLE, table_input=parse("int5")),
+    "relu6": design("int8", "int8", requantize="float32", bias="int32", output="uint8", activation="relu6"),
+    "dpu": design("int8", "int8", requantize="shift", output="int8", rounding="dpu"),
     "widest": design("int32", "uint32", 1, 2, output="int64", requantize="shift", rounding="toward_zero"),
 }
 EACH_DESIGN = pytest.mark.parametrize("name", DESIGNS)
@@ -122,7 +128,11 @@ def random_design(seed):
     formats = ["int1", "uint1", "int2", "uint2", "int4", "uint4", "int8", "uint8", "q2.3", "bipolar"]
     while True:
         fields = {name: pick((1, 2, 3, 5)) for name in ("rows", "cols", "lanes")} | {"depth": pick((1, 2, 9, 64))}
-        fields |= {"requantize": pick(REQUANTIZERS), "rounding": pick(ROUNDINGS), "overflow": pick(OVERFLOWS)}
+        fields |= {
+            "requantize": pick([name for name in REQUANTIZERS if name not in NO_HARDWARE]),
+            "rounding": pick(ROUNDINGS),
+            "overflow": pick(OVERFLOWS),
+        }
         fields |= {
             "zero_point_order": pick(ZERO_POINT_ORDERS),
             "activation": pick(ACTIVATIONS),

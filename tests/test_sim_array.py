@@ -6,7 +6,7 @@ from amaranth.hdl import Fragment
 from simulation import SIMULATORS, blind_roundings, missing, random_operands, replay_streams, verilog
 
 from golden.formats import parse
-from golden.scale import RULES
+from golden.rules import RULES
 from golden.spec import Spec
 from golden.tensors import golden
 from hdl.array import Array
@@ -80,7 +80,7 @@ CASES = {
         *((3, 4, 2), (37, 21, 13), "int8", "int8"),
         **{"requantize": rule, "bias": "int32", "output": "int8", "y_zero_point": True, "activation": activation},
     )
-    for rule, activation in zip(RULES, ("none", "none", "relu", "relu"), strict=True)
+    for rule, activation in zip(list(RULES)[:4], ("none", "none", "relu", "relu"), strict=True)
 }
 EACH_CASE = pytest.mark.parametrize("name", CASES)
 EACH_SIMULATOR = pytest.mark.parametrize("simulator", SIMULATORS)
