@@ -13,11 +13,12 @@ from .layout import a_beat, p_beat, w_beat, y_beat
 from .mac import FLAGS, a_bundle_width, w_bundle_width
 from .multiply import dot_product
 from .parameters import ParameterBank
-from .requantize import Requantizer, parameter_layout, requantizer_latency, require_hardware
+from .requantize import parameter_layout, requantizer, requantizer_latency, require_hardware
 from .schedule import Schedule
 from .share import shared
 from .skew import Skew
 from .stream import Skid, packet
+from .thresholds import ThresholdLoader
 from .words import unused
 
 GROUP = 16  # columns in one module, so that the description grows with rows + cols
@@ -28,10 +29,12 @@ class Array(wiring.Component):
 
     Streams (layout of the beats: hdl/layout.py): `a` and `w` move together, one beat of each per cycle; the beat with
     `last` ends a tile on both. `p`, where the design takes parameters, brings one set per tile, in order. `y` gives
-    `rows` beats per tile, the last row first, `last` on the final one.
+    `rows` beats per tile, the last row first, `last` on the final one. `unsorted`, where there are thresholds, rises
+    until reset when some come out of order.
 
-    A tile of B beats takes max(B, rows) cycles; tiles follow each other without a gap. A stall on `y`, or a parameter
-    set that is late, holds the whole array; missing beats on `a` or `w` pass through it as bubbles.
+    A tile of B beats takes max(B, rows) cycles; tiles follow each other without a gap. A stall on `y` holds the whole
+    array; a parameter set that is late holds the elements, while the outputs of tiles before go on; missing beats on
+    `a` or `w` pass through as bubbles.
     """
 
     has_reset = True
@@ -49,6 +52,8 @@ class Array(wiring.Component):
         }
         if spec.parameters:
             streams["p"] = In(stream.Signature(packet(p_beat(spec).width)))
+        if spec.threshold_count:
+            streams["unsorted"] = Out(1)
         super().__init__(streams)
 
     @property
@@ -74,27 +79,31 @@ class Array(wiring.Component):
         wiring.connect(m, entry.w, wiring.flipped(self.w))
         wiring.connect(m, skid.o, wiring.flipped(self.y))
         m.d.comb += [entry.enable.eq(enable), schedule.enable.eq(enable), schedule.flags.eq(entry.flags)]
+        out_enable = skid.i.ready
+        m.d.comb += schedule.out_enable.eq(out_enable)
 
-        parameters, loaded = self._parameters(m, platform, schedule.take & enable)
-        m.d.comb += enable.eq(skid.i.ready & (loaded | ~schedule.take))
+        parameters, loaded = self._parameters(m, platform, out_enable, schedule.take & enable)
+        m.d.comb += enable.eq(out_enable & (loaded | ~schedule.take))
 
         accumulators = self._grid(m, platform, enable, entry, schedule)
-        codes = self._requantizers(m, platform, enable, accumulators, parameters)
+        codes = self._requantizers(m, platform, out_enable, accumulators, parameters)
         m.d.comb += [
             skid.i.p.data.eq(codes),
             skid.i.p.last.eq(schedule.last),
-            skid.i.valid.eq(schedule.valid & enable),
+            skid.i.valid.eq(schedule.valid & out_enable),
         ]
         return m
 
-    def _parameters(self, m, platform, take):
+    def _parameters(self, m, platform, enable, take):
         """The parameters in use, all columns side by side, and whether a waiting set is complete."""
         if not self.spec.parameters:
             return None, 1
-        bank = ParameterBank(self.spec)
+        bank = ThresholdLoader(self.spec) if self.spec.threshold_count else ParameterBank(self.spec)
         m.submodules.parameters = shared(platform, bank)
         wiring.connect(m, bank.i, wiring.flipped(self.p))
         m.d.comb += bank.take.eq(take)
+        if self.spec.threshold_count:
+            m.d.comb += [bank.enable.eq(enable), self.unsorted.eq(bank.unsorted)]
         return bank.o, bank.loaded
 
     def _skewed(self, m, platform, name, enable, channels, width, value):
@@ -136,16 +145,16 @@ class Array(wiring.Component):
         codes = Signal(y_beat(spec).width)
         width = parameter_layout(spec).size
         for index in range(spec.cols):
-            requantizer = Requantizer(spec)
-            m.submodules[f"requantize_{index}"] = shared(platform, requantizer)
+            component = requantizer(spec)
+            m.submodules[f"requantize_{index}"] = shared(platform, component)
             acc = accumulators.word_select(spec.cols - 1 - index, spec.accumulator_width)
             m.d.comb += [
-                requantizer.enable.eq(enable),
-                requantizer.acc.eq(acc),
-                codes.word_select(index, spec.y.width).eq(requantizer.y),
+                component.enable.eq(enable),
+                component.acc.eq(acc),
+                codes.word_select(index, spec.y.width).eq(component.y),
             ]
             if parameters is not None:
-                m.d.comb += requantizer.parameters.eq(parameters.word_select(index, width))
+                m.d.comb += component.parameters.eq(parameters.word_select(index, width))
         return codes
 
 

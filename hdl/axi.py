@@ -15,6 +15,8 @@ class AxiTop(wiring.Component):
     """`aclk`, `aresetn` (active low, synchronous), `s_axis_a_*`, `s_axis_w_*`, `s_axis_p_*` where the design takes
     parameters, `m_axis_y_*`; each with tdata (whole bytes), tvalid, tready, tlast.
 
+    `unsorted`, where there are thresholds: some came out of order since the last reset.
+
     Every stream may stall at any cycle. `m_axis_y_tvalid` does not wait for `m_axis_y_tready`, and its data hold still
     until accepted. Reset drops all that is under way.
     """
@@ -27,6 +29,8 @@ class AxiTop(wiring.Component):
         for name in self._inputs:
             ports |= _port(f"s_axis_{name}", getattr(self.array, name), In, Out)
         ports |= _port("m_axis_y", self.array.y, Out, In)
+        if spec.threshold_count:
+            ports["unsorted"] = Out(1)
         super().__init__(ports)
 
     @property
@@ -40,6 +44,8 @@ class AxiTop(wiring.Component):
         m.submodules.array = shared(platform, self.array)
         for name in self._inputs:
             self._connect_input(m, name, getattr(self.array, name))
+        if self.spec.threshold_count:
+            m.d.comb += self.unsorted.eq(self.array.unsorted)
         y = self.array.y
         m.d.comb += [
             self.m_axis_y_tdata.eq(y.p.data),

@@ -74,19 +74,25 @@ def w_beat(spec: Spec):
 
 
 def p_columns(spec: Spec):
-    """Columns whose parameters share one beat: as many as let a set load within `rows` cycles, a tile's shortest."""
-    return -(-spec.cols // spec.rows)
+    """Columns whose parameters share one beat: as many as let a set load within `rows` cycles, a tile's shortest.
+
+    All of them where the parameters are thresholds, one of each per beat.
+    """
+    return spec.cols if spec.threshold_count else -(-spec.cols // spec.rows)
 
 
 def p_beats(spec: Spec):
-    """Beats of one parameter set; none where the design takes no parameters."""
+    """Beats of one whole parameter set; none where the design takes no parameters."""
+    if spec.threshold_count:
+        return spec.threshold_count
     return -(-spec.cols // p_columns(spec)) if spec.parameters else 0
 
 
 def p_beat(spec: Spec):
     """One beat of s_axis_p: all parameters of one column, then those of the next.
 
-    Beat i of a set starts at column i * p_columns. Columns past the last one are ignored.
+    Beat i of a set starts at column i * p_columns. Columns past the last one are ignored. Of thresholds, beat i has the
+    i-th of every column, in rising order; a set of one beat goes on with the thresholds in use.
     """
     return _beat(
         *(

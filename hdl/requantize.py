@@ -12,6 +12,7 @@ from golden.spec import Spec, product_interval
 from .float_scale import float_latency, float_scaled
 from .pipeline import Pipeline
 from .rounding import Shifted, increment, shift_right, unshifted
+from .thresholds import threshold_counter, threshold_latency, threshold_layout
 from .words import Word, add
 
 LEFT_SHIFTS = ((16, 8), (4, 2, 1))
@@ -28,12 +29,16 @@ BITS_PER_SHIFT_STAGE = SHIFT_BITS // SHIFT_STAGES
 
 
 def parameter_layout(spec: Spec):
-    """The parameters of one column, side by side in the order of the spec."""
+    """The parameters of one column, side by side in the order of the spec; of thresholds, what loads them."""
+    if spec.threshold_count:
+        return threshold_layout(spec)
     return data.StructLayout({name: fmt.width for name, fmt in spec.parameter_formats.items()})
 
 
 def requantizer_latency(spec: Spec):
     """Cycles from an accumulator to its output code."""
+    if spec.threshold_count:
+        return threshold_latency(spec)
     return (
         (spec.bias is not None)
         + _scaling_latency(spec)
@@ -43,6 +48,11 @@ def requantizer_latency(spec: Spec):
         + 1
         + (spec.table is not None)
     )
+
+
+def requantizer(spec: Spec):
+    """The component that requantizes one column."""
+    return threshold_counter(spec) if spec.threshold_count else Requantizer(spec)
 
 
 def _scaling_latency(spec: Spec):

@@ -1,6 +1,6 @@
 """When things happen behind the entry."""
 
-from amaranth.hdl import Cat, EnableInserter, Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,7 +14,8 @@ class Schedule(wiring.Component):
 
     `column_flags` reach the top of column c `element_latency + c` cycles after the operands left the entry. `starts[c]`
     lets column c drain. `take` puts the next parameter set in use, one cycle before the aligned accumulators of the
-    tile's last row appear; `valid` and `last` go with the requantized outputs.
+    tile's last row appear; `valid` and `last` go with the requantized outputs. Where `enable` is low but `out_enable`
+    is not, what has left the elements goes on, once.
     """
 
     has_reset = True
@@ -27,6 +28,7 @@ class Schedule(wiring.Component):
         super().__init__(
             {
                 "enable": In(1),
+                "out_enable": In(1),
                 "flags": In(FLAGS),
                 "column_flags": Out(FLAGS.size * spec.cols),
                 "starts": Out(spec.cols),
@@ -38,26 +40,39 @@ class Schedule(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        rows, cols, bits = self.spec.rows, self.spec.cols, FLAGS.size
-        flags = self._line(m, self.flags.as_value(), self.element_latency + cols - 1, "flags_line")
-        ends = self._line(m, self.flags.last, self.element_latency + rows + cols, "last_line")
+        passed = Signal()
+        self._lines(m)
+        valid, last = self._rows(m)
+        with m.If(self.out_enable):
+            m.d.sync += passed.eq(~self.enable)
+            outputs = self._line(m, valid & ~passed, self.requantizer_latency, "valid_line")
+            ends = self._line(m, last, self.requantizer_latency, "out_last_line")
+        m.d.comb += [self.valid.eq(outputs[-1]), self.last.eq(ends[-1])]
+        return m
+
+    def _lines(self, m):
+        """What moves with the elements."""
+        cols, bits = self.spec.cols, FLAGS.size
+        with m.If(self.enable):
+            flags = self._line(m, self.flags.as_value(), self.element_latency + cols - 1, "flags_line")
+            ends = self._line(m, self.flags.last, self.element_latency + self.spec.rows + cols, "last_line")
         m.d.comb += [
             self.column_flags.eq(flags[self.element_latency * bits :]),
             self.starts.eq(ends[-cols:]),
             self.take.eq(ends[-2]),
         ]
-        remaining = Signal(range(rows)) if rows > 1 else None
+
+    def _rows(self, m):
+        """`valid` and `last` of the aligned accumulators, `rows` of which follow each other."""
         begins = self.starts[-1]
-        valid, last = begins, begins
-        if remaining is not None:
-            valid, last = begins | (remaining != 0), remaining == 1
-            with m.If(begins):
-                m.d.sync += remaining.eq(rows - 1)
-            with m.Elif(remaining != 0):
-                m.d.sync += remaining.eq(remaining - 1)
-        m.d.comb += self.valid.eq(self._line(m, valid, self.requantizer_latency, "valid_line")[-1])
-        m.d.comb += self.last.eq(self._line(m, last, self.requantizer_latency, "out_last_line")[-1])
-        return EnableInserter(self.enable)(m)
+        if self.spec.rows == 1:
+            return begins, begins
+        remaining = Signal(range(self.spec.rows))
+        with m.If(self.enable & begins):
+            m.d.sync += remaining.eq(self.spec.rows - 1)
+        with m.Elif(self.enable & (remaining != 0)):
+            m.d.sync += remaining.eq(remaining - 1)
+        return begins | (remaining != 0), remaining == 1
 
     @staticmethod
     def _line(m, value, cycles, name):

@@ -2,8 +2,10 @@
 
 from golden.spec import Spec
 
+from .layout import p_beats
 from .multiply import dot_product
 from .requantize import requantizer_latency
+from .thresholds import load_gap
 
 
 def latency(spec: Spec):
@@ -11,10 +13,18 @@ def latency(spec: Spec):
     return spec.rows + spec.cols + dot_product(spec).latency + requantizer_latency(spec) + 2
 
 
-def cycles(spec: Spec, beats_per_tile):
+def cycles(spec: Spec, beats_per_tile, sets=None):
     """Cycles from the first beat in to the last beat out, both counted, for tiles of these numbers of beats.
 
-    Exact where no stream stalls: beats_0 + sum_{i>0} max(beats_i, rows) + latency + rows - 1.
+    Exact where no stream stalls: beats_0 + late_0 + sum_{i>0} max(beats_i, rows, load_i) + latency + rows - 1.
+    `sets` are the beats of each tile's parameter set, by default whole ones. Only thresholds can be late: load_i is
+    load_gap + sets_i, and late_0 what sets_0 has beyond beats_0 + latency - requantizer_latency - 3.
     """
     first, *others = beats_per_tile
-    return first + sum(max(beats, spec.rows) for beats in others) + latency(spec) + spec.rows - 1
+    late, loads = 0, [0] * len(others)
+    if spec.threshold_count:
+        loading, *following = sets or [p_beats(spec)] * len(beats_per_tile)
+        late = max(0, loading - (first + latency(spec) - requantizer_latency(spec) - 3))
+        loads = [load_gap(spec) + beats for beats in following]
+    between = sum(max(beats, spec.rows, load) for beats, load in zip(others, loads, strict=True))
+    return first + late + between + latency(spec) + spec.rows - 1

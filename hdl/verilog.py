@@ -63,6 +63,7 @@ def from_rtlil(modules, spec_file) -> str:
             *(f"read_rtlil {source}" for source in sources),
             "proc -noopt",
             "select_constants",
+            "delete t:$meminit*",
             "opt_clean -purge",
             "setattr -unset init w:*",
             "select -set with_reset w:rst w:aresetn %u %m",

@@ -44,7 +44,7 @@ def replay(built: Build, spec: Spec, operands: Operands, folder: Path, *, stall=
     streams = input_streams(spec, operands)
     for name, stream in streams.items():
         (folder / f"{name}.hex").write_text(_hex(stream))
-    busy = cut.tiles * max(cut.beats, spec.rows) + 8 * (spec.rows + spec.cols) + 4096
+    busy = cut.tiles * max(cut.beats, spec.rows) + 2 * sum(cut.parameter_beats) + 8 * (spec.rows + spec.cols) + 4096
     plusargs = [
         f"+seed={seed}",
         f"+expect={cut.y_beats}",

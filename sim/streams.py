@@ -46,6 +46,12 @@ class Tiling:
         return self.spec.beats(self.k)
 
     @property
+    def parameter_beats(self):
+        """Beats of each tile's parameter set: thresholds are sent once per tile column, and then kept."""
+        whole, (tiles_m, tiles_n) = p_beats(self.spec), self.grid
+        return [1 if self.spec.threshold_count and row else whole for _ in range(tiles_n) for row in range(tiles_m)]
+
+    @property
     def y_beats(self):
         return self.tiles * self.spec.rows
 
@@ -152,15 +158,26 @@ def _w_stream(spec, operands, cut):
 
 def _p_stream(spec, operands, cut):
     tiles_m, tiles_n = cut.grid
-    per_beat, beats = p_columns(spec), p_beats(spec)
-    codes = {}
+    beats = p_beats(spec)
+    data = pack(p_beat(spec), _p_codes(spec, operands, cut)).reshape(tiles_n, 1, beats, -1)
+    sets = [data[column, 0, :size] for column in range(tiles_n) for size in cut.parameter_beats[:tiles_m]]
+    return Stream(np.concatenate(sets), np.concatenate([_ends(len(one), len(one)) for one in sets]))
+
+
+def _p_codes(spec, operands, cut):
+    """The codes of whole sets, one after the other for each tile column."""
+    tiles_n = cut.grid[1]
+    if spec.threshold_count:
+        values = np.zeros((tiles_n * spec.cols, spec.threshold_count), np.int64)
+        values[: cut.n] = operands.parameters["thresholds"]
+        columns = values.reshape(tiles_n, spec.cols, -1).transpose(0, 2, 1).reshape(-1, spec.cols)
+        return {f"thresholds[{column}]": columns[:, column : column + 1] for column in range(spec.cols)}
+    codes, per_beat = {}, p_columns(spec)
     for name in spec.parameters:
-        columns = np.zeros((tiles_n, beats * per_beat), np.int64)
+        columns = np.zeros((tiles_n, p_beats(spec) * per_beat), np.int64)
         values = np.zeros(tiles_n * spec.cols, np.int64)
         values[: cut.n] = operands.parameters[name]
         columns[:, : spec.cols] = values.reshape(tiles_n, spec.cols)
         for column in range(per_beat):
             codes[f"{name}[{column}]"] = columns.reshape(-1, per_beat)[:, column : column + 1]
-    data = pack(p_beat(spec), codes).reshape(tiles_n, 1, beats, -1)
-    data = np.broadcast_to(data, (tiles_n, tiles_m, beats, data.shape[-1])).reshape(cut.tiles * beats, -1)
-    return Stream(data, _ends(len(data), beats))
+    return codes
