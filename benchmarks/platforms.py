@@ -13,10 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from golden import platforms
+from golden.formats import Integer
 from golden.platforms import PLATFORMS
+from golden.requantize import requantize_array
+from golden.rules import RULES
+from golden.spec import Spec
+from golden.tensors import operands
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "platforms.md"
 SEED = 1
+INT8 = Integer(8, signed=True)
 SCALES, SUMS = 1000, 1000
 STEPS = 35  # standard deviation of the outputs
 Y_ZERO_POINT = 1  # odd, so that rounding before and after it differ
@@ -140,7 +146,46 @@ def differences(draw_cases):
         yield one, *([""] * k), *counts
 
 
-TABLES = {"rules": rules, "generic": lambda: differences(generic), "ties": lambda: differences(ties)}
+def designs():
+    """Column head -> the spec of a requantizer that hardware has."""
+    common = {"activations": INT8, "weights": INT8, "accumulator": 32, "output": INT8, "y_zero_point": True}
+    for rounding in ("half_even", "half_up", "half_away"):
+        yield f"multiplier, {rounding}", Spec(**common, requantize="multiplier", rounding=rounding)
+    yield "the same, zero point first", Spec(**common, requantize="multiplier", zero_point_order="before_rounding")
+    for name, rule in RULES.items():
+        if not rule.nearest:
+            yield name, Spec(**common, requantize=name)
+
+
+def requantized(spec, cases):
+    """Outputs of a design for the same cases."""
+    codes = []
+    for scales, acc in cases:
+        given = {"a": np.zeros((1, 1), int), "w": np.zeros((1, 1), int), "y_zero_point": Y_ZERO_POINT}
+        parameters = operands(spec, given | {name: np.float32(scale) for name, scale in scales.items()}).parameters
+        codes.append(requantize_array(acc[:, None], spec, **parameters))
+    return np.concatenate(codes).astype(np.int16)
+
+
+def against_hardware(draw_cases):
+    """Rows of the table of requantizers: outputs per million that differ from each platform's, the header first."""
+    cases = list(draw_cases(np.random.default_rng(SEED)))
+    hardware = {head: requantized(spec, cases) for head, spec in designs()}
+    yield "", *hardware
+    yield ("---",) * (len(hardware) + 1)
+    for name, p in PLATFORMS.items():
+        if p.effective is not None and p.scaling != "thresholds":  # finn has no zero points
+            codes = outputs(name, cases)
+            yield name, *(int(1e6 * (codes != other).mean() + 0.5) for other in hardware.values())
+
+
+TABLES = {
+    "rules": rules,
+    "generic": lambda: differences(generic),
+    "ties": lambda: differences(ties),
+    "hardware generic": lambda: against_hardware(generic),
+    "hardware ties": lambda: against_hardware(ties),
+}
 
 
 def table(name):
