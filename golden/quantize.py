@@ -29,7 +29,7 @@ BREVITAS_ROUNDINGS = {
     "CEIL": "ceil",
     "FLOOR": "floor",
     "ROUND_TO_ZERO": "toward_zero",
-    "DPU_ROUND": ("half_even", "half_up"),
+    "DPU_ROUND": "dpu",
 }
 
 
