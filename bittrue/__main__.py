@@ -11,14 +11,18 @@ import typer
 from amaranth.hdl import UnusedElaboratable
 from typer.exceptions import Abort, TyperException
 
+from golden.rounding import ROUNDINGS
 from golden.spec import Spec
+from golden.tables import FUNCTIONS
 from sim.simulators import SIMULATORS
 
 from . import __version__, flows, report
+from . import agree as agreeing
 from .errors import InputError, reason
 from .folder import check_place, open_folder, write_text
 from .options import takes_design
 from .progress import Progress
+from .table import write_table
 
 app = typer.Typer(
     add_completion=False,
@@ -34,7 +38,8 @@ Inputs = Annotated[
     Path | None,
     typer.Option(
         help="Npz of integer codes: a (M, K), w (K, N) and, where the design takes them, bias, multiplier, shift, "
-        "y_zero_point (N values or one), a_zero_point, w_zero_point (one).",
+        "scale, y_zero_point, y_max (N values or one), thresholds (N, T), a_zero_point, w_zero_point (one). Real "
+        "a_scale, y_scale (one) and w_scale (N or one) may stand for multiplier, shift, scale, thresholds and y_max.",
         show_default=False,
     ),
 ]
@@ -135,12 +140,77 @@ def run(
 ):
     """Generate, simulate and compare: the three commands in one, with the options of all."""
     progress = Progress(quiet=quiet)
+    flows.check_hardware(spec)
     check_place(out)
     simulators, arrays = _prepared(spec, simulator, inputs, random, seed, stall, progress)
     folder = flows.generate(spec, out, progress)
     for name in simulators:
         flows.simulate(folder, name, arrays, progress, stall=stall, seed=seed, waves=waves)
     _compare(folder, None, None, quiet, as_json)
+
+
+@app.command()
+def agree(
+    target: Annotated[Path, typer.Argument(help="Build folder, or design file (TOML).", show_default=False)],
+    inputs: Inputs = None,
+    random: Random = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            help="Instead of a product: that many sums of each kind, random, ties and extremes (default for a file: "
+            "1000).",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Seed = 1,
+    quiet: Quiet = False,
+    as_json: Json = False,
+):
+    """Say where the outputs differ from those of every platform of golden.platforms, and why.
+
+    Of a build folder, the hardware's outputs of the latest run are compared; without a run, or with --inputs, --random
+    or --sample, golden stands for the hardware. Differences are information: the exit code is 0.
+    """
+    _check_choice(inputs=inputs, random=random, sample=sample)
+    _check_draw(random, seed)
+    if sample is not None and not 1 <= sample <= agreeing.MOST_SAMPLES:
+        raise InputError(f"sample must be 1 to {agreeing.MOST_SAMPLES} sums, not {sample}")
+    spec, folder = agreeing.opened(target)
+    if folder is None and inputs is None and random is None:
+        sample = sample or agreeing.DEFAULT_OUTPUTS
+    with Progress(quiet=quiet).step("computing as every platform does"):
+        compared = (
+            agreeing.of_samples(spec, sample, seed)
+            if sample
+            else agreeing.of_product(spec, folder, inputs, random, seed)
+        )
+    _print(agreeing.table(compared), agreeing.as_json(compared), quiet, as_json)
+
+
+@app.command()
+def table(
+    function: Annotated[str, typer.Argument(help=f"{', '.join(FUNCTIONS)}.", show_default=False)],
+    x_scale: Annotated[float, typer.Option(help="Real value of one step of the input.", show_default=False)],
+    y_scale: Annotated[float, typer.Option(help="Real value of one step of the output.", show_default=False)],
+    x_format: Annotated[str, typer.Option(help="Format of the input codes, at most 16 bits.")] = "int8",
+    x_zero_point: Annotated[int, typer.Option(help="Code of the input that stands for zero.")] = 0,
+    y_format: Annotated[str, typer.Option(help="Format of the output codes, likewise.")] = "int8",
+    y_zero_point: Annotated[int, typer.Option(help="Code of the output that stands for zero.")] = 0,
+    rounding: Annotated[str, typer.Option(help=f"{', '.join(ROUNDINGS)}.")] = "half_even",
+    out: Annotated[Path, typer.Option(help="Npz to write.")] = Path("table.npz"),
+    quiet: Quiet = False,
+    as_json: Json = False,
+):
+    """Make the table of a function of one code, for generate --table.
+
+    y = saturate(round(function(x_scale * (x - x_zero_point)) / y_scale) + y_zero_point), in float64.
+
+    Example: bittrue table gelu --x-scale 0.04 --y-scale 0.03 --y-zero-point -100
+    """
+    formats = {"x_format": x_format, "y_format": y_format, "rounding": rounding}
+    numbers = {"x_scale": x_scale, "y_scale": y_scale, "x_zero_point": x_zero_point, "y_zero_point": y_zero_point}
+    entries = write_table(out, function, **formats, **numbers)
+    _print(report.tabled(out, entries, x_format, y_format), report.tabled_json(out, entries), quiet, as_json)
 
 
 @app.command()
@@ -174,17 +244,27 @@ def _prepared(spec, simulator, inputs, random, seed, stall, progress):
     """The simulators and the arrays of a run: all that can be wrong with it, before anything is written."""
     if not 0 <= stall <= 0.9:
         raise InputError(f"stall must be 0 to 0.9, not {stall}")
-    if inputs is not None and random is not None:
-        raise InputError("give --inputs or --random, not both")
-    if random is not None and not 1 <= random <= 10**7:
-        raise InputError(f"random must be 1 to 10000000 outputs, not {random}")
-    if not 0 <= seed < 1 << 31:
-        raise InputError(f"seed must be 0 to 2147483647, not {seed}")
+    _check_choice(inputs=inputs, random=random)
+    _check_draw(random, seed)
     chosen = _simulators(simulator)
     with progress.step("preparing the operands"):
         if inputs is not None:
             return chosen, flows.inputs_from_file(spec, inputs)
         return chosen, flows.random_inputs(spec, random or 1000, seed)
+
+
+def _check_choice(**options):
+    """Raises InputError for two options of which each says what the operands are."""
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    if len(given) > 1:
+        raise InputError(f"give {given[0]} or {given[1]}, not both")
+
+
+def _check_draw(random, seed):
+    if random is not None and not 1 <= random <= 10**7:
+        raise InputError(f"random must be 1 to 10000000 outputs, not {random}")
+    if not 0 <= seed < 1 << 31:
+        raise InputError(f"seed must be 0 to 2147483647, not {seed}")
 
 
 def _compare(folder, hardware, inputs, quiet, as_json):

@@ -16,8 +16,9 @@ from golden.tensors import operands
 
 from .errors import InputError, as_input_error
 from .npz import read_npz
+from .platform import with_accumulator, with_platform
 
-FORMATS = ("activations", "weights", "bias", "output")
+FORMATS = ("activations", "weights", "bias", "output", "table_input")
 FIELDS = tuple(field.name for field in fields(Spec))
 MAX_TOML_BYTES = 1 << 20
 
@@ -39,30 +40,35 @@ def read_toml(path: Path) -> dict:
 
 
 def to_spec(given: dict) -> Spec:
-    """The Spec of some fields, as TOML has them (formats by name, pairs as lists).
+    """The Spec of some fields, as TOML has them (formats by name, pairs and tables as lists).
 
-    With a scaling requantizer, a 32-bit bias and an output zero point are taken unless switched off (bias = "none").
-    Raises InputError.
+    With a scaling requantizer, a 32-bit bias and an output zero point are taken unless switched off (bias = "none");
+    thresholds hold both. A platform brings its requantizer and its accumulator. Raises InputError.
     """
     given = dict(given)
     for required in ("activations", "weights"):
         if given.get(required) is None:
             raise InputError(f"{required} must be given, for example --{required} int8")
-    bipolar_output = given.get("output") in ("bipolar", "binary")
-    if given.get("requantize", "none") != "none":
-        given.setdefault("bias", "int32")
-        given.setdefault("y_zero_point", not bipolar_output)
-    if given.get("bias") == "none":
-        given["bias"] = None
+    given = _with_defaults(with_platform(given) if "platform" in given else given)
     for name in FORMATS:
         if isinstance(given.get(name), str):
             with as_input_error(ValueError, prefix=name):
                 given[name] = parse(given[name])
-    for name in ("clip", "accumulator_range"):
-        if isinstance(given.get(name), list) and len(given[name]) == 2:
+    for name in ("clip", "accumulator_range", "table"):
+        if isinstance(given.get(name), list) and (name == "table" or len(given[name]) == 2):
             given[name] = tuple(given[name])
     with as_input_error(ValueError, TypeError):
-        return Spec(**given)
+        return with_accumulator(Spec(**given), given)
+
+
+def _with_defaults(given):
+    bipolar_output = given.get("output") in ("bipolar", "binary") and given.get("table") is None
+    if given.get("requantize", "none") not in ("none", "thresholds"):
+        given.setdefault("bias", "int32")
+        given.setdefault("y_zero_point", not bipolar_output)
+    if given.get("bias") == "none":
+        given["bias"] = None
+    return given
 
 
 def with_real_weights(given: dict, path: Path) -> dict:
@@ -75,16 +81,29 @@ def with_real_weights(given: dict, path: Path) -> dict:
     if w.shape[0] > spec.depth:
         raise InputError(f"{path}: w has K = {w.shape[0]}; this design's depth is {spec.depth}")
     zero_point = {"w_zero_point": arrays["w_zero_point"]} if "w_zero_point" in arrays and spec.w_zero_point else {}
-    others = {"a": np.zeros((1, len(w)), int)} | dict.fromkeys(spec.parameters, 0)
+    others = {"a": np.zeros((1, len(w)), int)} | {name: _placeholder(spec, name) for name in spec.parameters}
     with as_input_error(ValueError, prefix=str(path)):
         checked = operands(spec, others | {"w": w} | zero_point)
     reached = accumulator_range(spec.weights.decode(checked.w) - checked.w_zero_point, spec)
     return {**given, "accumulator_range": list(reached)}
 
 
+def _placeholder(spec, name):
+    """A value that checks of a parameter let pass."""
+    if name == "thresholds":
+        return np.zeros(spec.threshold_count, int)
+    return 1.0 if name == "scale" else 0
+
+
 def to_toml(spec: Spec) -> str:
-    """The resolved spec as TOML; `to_spec` of it gives the same spec."""
-    return tomli_w.dumps(to_fields(spec))
+    """The resolved spec as TOML; `to_spec` of it gives the same spec.
+
+    Raises InputError for a table too long to be read back.
+    """
+    text = tomli_w.dumps(to_fields(spec), indent=1)
+    if len(text) > MAX_TOML_BYTES:
+        raise InputError(f"table makes a design file of {len(text)} bytes; it has at most {MAX_TOML_BYTES} bytes")
+    return text
 
 
 def to_fields(spec: Spec) -> dict:
@@ -114,4 +133,5 @@ def describe(spec: Spec) -> str:
     return (
         f"{spec.rows}x{spec.cols}x{spec.lanes}{binary} array, {spec.activations} x {spec.weights} -> {spec.y}, "
         f"depth {spec.depth}, accumulator {spec.accumulator_width} bits"
+        f"{f', as {spec.platform}' if spec.platform else ''}"
     )

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.derive import derived
+from golden.ieee import Float
 from golden.spec import Spec
 from golden.tensors import Operands, operands
+from hdl.requantize import require_hardware
 from hdl.timing import cycles
 from hdl.verilog import YosysError, to_verilog
 from sim.diagnose import Diagnosis, diagnose
@@ -19,6 +22,7 @@ from sim.waves import save_file
 from .errors import InputError, as_input_error, writing
 from .folder import Folder, check_place, create, replaced
 from .npz import read_npz
+from .platform import unnamed
 from .progress import Progress
 
 RUN_INPUTS = "inputs.npz"
@@ -28,10 +32,17 @@ NOTES = ("y", "cycles", "beat_cycles", "stall", "verilog_sha256")
 
 def generate(spec: Spec, out: Path, progress: Progress) -> Folder:
     """Verilog and all that belongs to it, in a build folder. Raises InputError."""
+    check_hardware(spec)
     check_place(out)
     with progress.step(f"generating {spec.name}"), as_input_error(YosysError, prefix="Yosys"):
         verilog = to_verilog(spec)
     return create(out, spec, verilog)
+
+
+def check_hardware(spec: Spec):
+    """Raises InputError for a design that golden alone has."""
+    with as_input_error(ValueError):
+        require_hardware(spec)
 
 
 def check_simulator(name: str):
@@ -62,7 +73,7 @@ def random_inputs(spec: Spec, outputs: int, seed: int) -> dict:
     m = max(-(-outputs // n), spec.rows + 1)
     k = min(spec.depth, 4 * max(spec.lanes, spec.rows) + spec.lanes // 2 + 1)
     with as_input_error(ValueError):
-        return random_arrays(spec, m=m, k=k, n=n, seed=seed)
+        return random_arrays(unnamed(spec), m=m, k=k, n=n, seed=seed)
 
 
 def simulate(folder: Folder, simulator: str, arrays: dict, progress: Progress, *, stall, seed, waves) -> Replay:
@@ -83,9 +94,21 @@ def simulate(folder: Folder, simulator: str, arrays: dict, progress: Progress, *
         except SimulationError as error:
             failure = str(error).replace(str(fresh), str(run))
         else:
-            _record(fresh, arrays, result, stall=stall, verilog_sha256=folder.sha256)
+            recorded = {**derived_arrays(spec, arrays, given), **arrays}
+            _record(fresh, recorded, result, stall=stall, verilog_sha256=folder.sha256)
             return result
     raise InputError(failure)
+
+
+def derived_arrays(spec: Spec, arrays: dict, given: Operands) -> dict:
+    """The parameters that followed from real scales among the arrays, as an npz holds them: scales as real numbers."""
+    names = set(derived(spec, arrays, given.shape[2]))
+    formats = {name: fmt for name, fmt in spec.parameter_formats.items() if name in names}
+    return {
+        name: fmt.decode(value) if isinstance(fmt, Float) else value
+        for name, value in given.parameters.items()
+        if (fmt := formats.get(name)) is not None
+    }
 
 
 def _record(run, arrays, result, **notes):
@@ -167,7 +190,7 @@ def _compare(folder, source, path, record, progress):
         given = operands(folder.spec, arrays)
         speed = _speed(folder.spec, given, record)
         with progress.step("comparing with golden"):
-            diagnosis = diagnose(folder.spec, given, record["y"])
+            diagnosis = diagnose(unnamed(folder.spec), given, record["y"])
     return Comparison(source, given, record["y"], diagnosis, *speed)
 
 
@@ -180,7 +203,7 @@ def _speed(spec, given: Operands, record):
         raise ValueError(f"cycles must be one positive integer, not {counted}")
     cut, counted = tiling(spec, given), int(counted)
     unstalled = np.array_equal(record.get("stall"), 0)
-    expected = cycles(spec, [cut.beats] * cut.tiles) if unstalled else None
+    expected = cycles(spec, [cut.beats] * cut.tiles, cut.parameter_beats) if unstalled else None
     return counted, expected, cut.macs / (spec.rows * spec.cols * spec.lanes * counted)
 
 

@@ -55,8 +55,9 @@ def create(path: Path, spec: Spec, verilog: str) -> Folder:
     Raises InputError where the place holds something else or cannot be written.
     """
     check_place(path)
+    design = to_toml(spec)
     with replaced(path) as fresh:
-        (fresh / "design.toml").write_text(to_toml(spec))
+        (fresh / "design.toml").write_text(design)
         (fresh / f"{spec.name}.v").write_text(verilog)
         (fresh / "manifest.json").write_text(json.dumps(manifest(spec, digest(verilog)), indent=2) + "\n")
     return Folder(path, spec, verilog)
@@ -102,12 +103,17 @@ def _remove(folder):
 
 
 def write_text(path: Path, text: str):
+    """Writes a text file that appears whole or not at all. Raises InputError."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes):
     """Writes a file that appears whole or not at all. Raises InputError."""
     with writing(path):
         handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
         try:
-            with os.fdopen(handle, "w") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
             os.chmod(name, 0o644)
             os.replace(name, path)
         except BaseException:

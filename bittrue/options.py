@@ -7,12 +7,22 @@ from typing import Annotated
 
 import typer
 
-from golden.checks import ACTIVATIONS, MULTIPLIER_STYLES, OPERAND_WIDTH, REQUANTIZERS, ZERO_POINT_ORDERS
+from golden.checks import (
+    ACTIVATIONS,
+    MULTIPLIER_STYLES,
+    OPERAND_WIDTH,
+    REQUANTIZERS,
+    THRESHOLD_SEARCHES,
+    ZERO_POINT_ORDERS,
+)
 from golden.formats import KNOWN
+from golden.platform_table import PLATFORMS
 from golden.rounding import OVERFLOWS, ROUNDINGS
 from golden.spec import Spec
 
 from .design import parse_pair, read_toml, to_spec, with_real_weights
+from .platform import check_contradictions
+from .table import with_table
 
 _FORMATS = f"{KNOWN}."
 
@@ -49,6 +59,8 @@ _OPTIONS = [
     _option("weights_from", Path, "Npz with the real weights w: derives the accumulator width from them.", _ARRAY),
     _option("output", str, "Format of Y (default: exact, with --requantize none).", _SCALE),
     _option("requantize", str, f"Scaling: {', '.join(REQUANTIZERS)} (default: none).", _SCALE),
+    _option("platform", str, f"The rule of a platform, complete: {', '.join(PLATFORMS)}.", _SCALE),
+    _option("threshold_search", str, f"Thresholds: {', '.join(THRESHOLD_SEARCHES)} (default: binary).", _SCALE),
     _option("multiplier_bits", int, "Width of the unsigned multiplier, 8 to 32 (default: 31).", _SCALE),
     _option("bias", str, "Format of the bias, or none (default: int32 with scaling, else none).", _SCALE),
     _option("rounding", str, f"Rounding: {', '.join(ROUNDINGS)} (default: half_even).", _SCALE),
@@ -58,6 +70,10 @@ _OPTIONS = [
     ),
     _option("activation", str, f"Activation function: {', '.join(ACTIVATIONS)} (default: none).", _SCALE),
     _option("clip", str, "Bounds LO,HI in output codes (ReLU6 and the like) (default: the output format's).", _SCALE),
+    _option(
+        "table", Path, "Npz with a table, as bittrue table writes it: a function of one code, applied last.", _SCALE
+    ),
+    _option("table_input", str, "Format of the table's input (default: as the file of --table says).", _SCALE),
     _option("a_zero_point", bool, "Take a zero point of A.", _ZERO),
     _option("w_zero_point", bool, "Take a zero point of W.", _ZERO),
     _option("y_zero_point", bool, "Take zero points of Y, one per column (default: with scaling).", _ZERO),
@@ -83,5 +99,8 @@ def _spec(design: Path | None, flags: dict) -> Spec:
     weights_from = flags.pop("weights_from", None)
     if "clip" in flags:
         flags["clip"] = parse_pair(flags["clip"])
-    given = (read_toml(design) if design else {}) | flags
+    table = flags.pop("table", None)
+    given = read_toml(design) if design else {}
+    check_contradictions(flags, flags.get("platform", given.get("platform")))
+    given |= with_table(flags, table) if table else flags
     return to_spec(with_real_weights(given, weights_from) if weights_from else given)

@@ -53,6 +53,14 @@ def generated_json(folder):
     }
 
 
+def tabled(path, entries, x_format, y_format):
+    return Text(f"{path}: {len(entries)} entries, {x_format} -> {y_format}, {min(entries)}..{max(entries)}")
+
+
+def tabled_json(path, entries):
+    return {"table": str(path), "entries": len(entries), "lowest": min(entries), "highest": max(entries)}
+
+
 def simulators_agree(results):
     """Whether all simulators gave the same outputs."""
     first, *others = (result.y for result in results.values())

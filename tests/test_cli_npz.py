@@ -17,7 +17,7 @@ from bittrue.npz import read_npz
 
 SIZE_IN_DIRECTORY = 24
 MATRIX = "must be a matrix with at least one element, not of shape"
-TAKES = "this design takes no such array; it takes a, bias, shift, w"
+TAKES = "this design takes no such array; it takes a, a_scale, bias, shift, w, w_scale, y_scale"
 OBJECTS = "Object arrays cannot be loaded when allow_pickle=False"
 
 ARRAY_ERRORS = {
