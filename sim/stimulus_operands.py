@@ -1,0 +1,86 @@
+"""Random codes of A and W: extremes, quiet vectors, and a promise about their sums that is kept."""
+
+import numpy as np
+
+from golden.formats import Bipolar
+
+CORNERS = 0.2
+_KINDS = ("lowest", "mixed", "highest", "quiet", "mixed", "either", "mixed", "mixed")
+_QUIET_KINDS = ("lowest", "quiet", "highest", "quiet", "mixed", "quiet", "quiet", "mixed")
+_QUIET_PRODUCTS = 6
+
+
+def random_matrices(rng, spec, m, k, n, *, ends):
+    """a [m, k], w [k, n] and the zero points that the spec takes.
+
+    `ends` puts the zero points near an end of their range, where differences are widest.
+    """
+    zero_points = {
+        f"{name}_zero_point": _zero_point(rng, fmt, ends)
+        for name, fmt in (("a", spec.activations), ("w", spec.weights))
+        if getattr(spec, f"{name}_zero_point")
+    }
+    narrow = spec.requantize == "none" and spec.biased_range[1] > 4 * spec.clip_range[1]
+    kinds = _QUIET_KINDS if narrow else _KINDS
+    loud = rng.choice(k, min(k, _QUIET_PRODUCTS), replace=False)
+    a = _vectors(rng, spec.activations, in_turns(rng, kinds, m), k, loud, zero_points.get("a_zero_point", 0))
+    w = _vectors(rng, spec.weights, in_turns(rng, kinds, n), k, loud, zero_points.get("w_zero_point", 0)).T.copy()
+    if spec.accumulator_range is not None:
+        w = _kept_promise(spec, w, zero_points.get("w_zero_point", 0))
+    return {"a": a, "w": w, **{name: np.array(value) for name, value in zero_points.items()}}
+
+
+def _zero_point(rng, fmt, at_end):
+    """Not zero where the format allows."""
+    lo, hi = fmt.code_range
+    other = hi or lo
+    if at_end:
+        lo = hi - (hi - lo) // 32 if lo == 0 or rng.random() < 1 / 2 else lo
+        hi = hi if lo > 0 else lo + (hi - lo) // 32
+    return int(rng.integers(lo, hi, endpoint=True)) or other
+
+
+def in_turns(rng, kinds, count):
+    """As many of the kinds as told, in turns, in random order."""
+    start = rng.integers(len(kinds))
+    return rng.permutation([kinds[(start + index) % len(kinds)] for index in range(count)]).tolist()
+
+
+def _vectors(rng, fmt, kinds, k, loud, zero):
+    """Codes [kinds, k]: one kind of vector per row; quiet ones are zero but for the `loud` places."""
+    lo, hi = fmt.code_range
+    count = len(kinds)
+    corners = [code for code in (lo, hi, 0, -1, 1) if lo <= code <= hi]
+    codes = rng.integers(lo, hi, (count, k), endpoint=True)
+    codes = np.where(rng.random((count, k)) < CORNERS, rng.choice(corners, (count, k)), codes)
+    for index, kind in enumerate(kinds):
+        if kind == "lowest":
+            codes[index] = lo
+        elif kind == "highest":
+            codes[index] = hi
+        elif kind == "either":
+            codes[index] = rng.choice([lo, hi], k)
+        elif kind == "quiet":
+            codes[index] = zero
+            codes[index, loud] = np.clip(zero + rng.integers(-3, 4, len(loud)), lo, hi)
+    return codes
+
+
+def _kept_promise(spec, w, zero):
+    """Weights replaced, in order of k, by the harmless one wherever they would break `spec.accumulator_range`."""
+    lo, hi = np.zeros(w.shape[1], object), np.zeros(w.shape[1], object)
+    for k in range(len(w)):
+        opposite = 1 - w[k] if isinstance(spec.weights, Bipolar) else np.full_like(w[k], zero)
+        low, high = _reach(spec, w[k], zero)
+        breaks = (lo + low < spec.accumulator_range[0]) | (hi + high > spec.accumulator_range[1])
+        w[k] = np.where(breaks.astype(bool), opposite, w[k])
+        low, high = _reach(spec, w[k], zero)
+        lo, hi = lo + low, hi + high
+    return w
+
+
+def _reach(spec, codes, zero):
+    """What one weight can add to a sum, at least and at most."""
+    w = (spec.weights.decode(codes) - zero).astype(object)
+    ends = w * spec.a_range[0], w * spec.a_range[1]
+    return np.minimum(np.minimum(*ends), 0), np.maximum(np.maximum(*ends), 0)
