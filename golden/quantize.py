@@ -13,6 +13,7 @@ import numpy as np
 
 from .float_scale import round_real
 from .formats import Integer, parse
+from .minifloat import MINIFLOATS
 
 QONNX_ROUNDINGS = {
     "ROUND": "half_even",
@@ -117,6 +118,28 @@ def dequantize(codes, scale, zero_point=0, *, axis=None, block=None) -> np.ndarr
     """(codes - zero_point) * scale in the float type of the scale; scale and zero_point as in `quantize`."""
     scale, zero_point = _spread(codes, scale, zero_point, axis, block)
     return (np.asarray(codes, np.int64) - zero_point).astype(scale.dtype) * scale
+
+
+def quantize_float(x, scale, fmt, *, axis=None, block=None, saturate=True) -> np.ndarray:
+    """Codes, int64, of x / scale + 0 in a format of golden.minifloat, by name; scale as in `quantize`.
+
+    The zero point is zero, as ONNX's QuantizeLinear wants it, but is added all the same: minus zero becomes zero.
+    Raises ValueError for what MiniFloat.encode refuses.
+    """
+    scale, _ = _spread(x, scale, 0, axis, block)
+    return _minifloat(fmt).encode(np.asarray(x).astype(scale.dtype) / scale + 0, saturate=saturate)
+
+
+def dequantize_float(codes, scale, fmt, *, axis=None, block=None) -> np.ndarray:
+    """The values of codes of a format of golden.minifloat, times scale, in the float type of the scale."""
+    scale, _ = _spread(codes, scale, 0, axis, block)
+    return _minifloat(fmt).decode(codes).astype(scale.dtype) * scale
+
+
+def _minifloat(name):
+    if name not in MINIFLOATS:
+        raise ValueError(f"unknown format {name!r}; known are {', '.join(MINIFLOATS)}")
+    return MINIFLOATS[name]
 
 
 def _spread(x, scale, zero_point, axis, block):

@@ -4,10 +4,41 @@ import numpy as np
 
 from golden import platforms
 from golden.calibrate import choose
-from golden.quantize import dequantize, quantize
+from golden.formats import parse
+from golden.minifloat import MINIFLOATS, decode_e8m0, encode_e8m0
+from golden.quantize import dequantize, dequantize_float, quantize, quantize_float
 
 OUTPUT_TYPES = {2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 21: "uint4", 22: "int4"}
-FLOAT_CODES = ("e4m3fn", "e5m2", "float4e2m1")
+OUTPUT_TYPES |= {17: "float8_e4m3fn", 18: "float8_e4m3fnuz", 19: "float8_e5m2", 20: "float8_e5m2fnuz"}
+OUTPUT_TYPES |= {23: "float4_e2m1fn", 24: "float8_e8m0fnu", 25: "uint2", 26: "int2", 1: "float32", 10: "float16"}
+
+
+def codes_of(array):
+    """int64 codes of an array of ONNX's small types; other arrays as they are."""
+    array = np.asarray(array)
+    if array.dtype.name in (*MINIFLOATS, "float8_e8m0fnu"):
+        return array.view(np.uint8).astype(np.int64)
+    return array if array.dtype.kind in "fiub" else array.astype(np.int64)
+
+
+def values_of(array):
+    """What the numbers of an array stand for."""
+    name = np.asarray(array).dtype.name
+    if name in MINIFLOATS:
+        return MINIFLOATS[name].decode(codes_of(array))
+    return decode_e8m0(codes_of(array)) if name == "float8_e8m0fnu" else codes_of(array)
+
+
+def cast(given, x):
+    name, values = OUTPUT_TYPES[given["to"]], values_of(x)
+    if name in MINIFLOATS:
+        minus_zero = 8 if name == "float4_e2m1fn" else None  # ml_dtypes' code for NaN where there is none
+        return MINIFLOATS[name].encode(values, saturate=bool(given.get("saturate", 1)), nan=minus_zero)
+    if name == "float8_e8m0fnu":
+        return encode_e8m0(values, rounding=given["round_mode"].decode())
+    if name.startswith("float"):
+        return values.astype(name)
+    return parse(name).wrap(np.trunc(values).astype(np.int64))
 
 
 def where(scale, given):
@@ -19,11 +50,15 @@ def where(scale, given):
 
 def quantize_linear(given, x, scale, zero_point=None):
     fmt = OUTPUT_TYPES[given["output_dtype"]] if zero_point is None else zero_point.dtype.name
+    if fmt in MINIFLOATS:
+        return quantize_float(x, scale, fmt, saturate=bool(given.get("saturate", 1)), **where(scale, given))
     zero_point = 0 if zero_point is None else zero_point.astype(np.int64)
     return quantize(x, scale, zero_point, fmt, **where(scale, given))
 
 
 def dequantize_linear(given, x, scale, zero_point=None):
+    if x.dtype.name in MINIFLOATS:
+        return dequantize_float(codes_of(x), scale, x.dtype.name, **where(scale, given))
     zero_point = np.zeros((), np.int64) if zero_point is None else zero_point.astype(np.int64)
     return dequantize(x.astype(np.int64), scale, zero_point, **where(scale, given))
 
@@ -96,6 +131,7 @@ def q_linear_conv(given, x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero
 
 
 OPERATORS = {
+    "Cast": cast,
     "QuantizeLinear": quantize_linear,
     "DequantizeLinear": dequantize_linear,
     "DynamicQuantizeLinear": dynamic_quantize_linear,
