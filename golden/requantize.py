@@ -74,8 +74,11 @@ def requantize_array(acc, spec, **parameters):
 
     acc is [..., N]; thresholds are [N, T]. Returns int64 codes of the shape of acc.
     """
-    lo, hi = spec.biased_range if spec.rule or spec.threshold_count else spec.scaled_range
     top = 1 << spec.code.width
+    if spec.rule is not None and spec.rule.wraps:
+        lo, hi = spec.biased_range  # what follows is int32 times at most 31 bits
+    else:
+        lo, hi = spec.scaled_range
     dtype = exact_dtype(min(lo, -1) * 4 - top, max(hi, 1) * 4 + top)
     return requantize_as(dtype, acc, spec, parameters)
 

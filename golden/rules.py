@@ -60,7 +60,7 @@ RULES = {
     "tflite": Rule(tflite, _fixed(MULTIPLIER_BITS)),
     "double_half_up": Rule(double_half_up, _fixed(MULTIPLIER_BITS)),
     "tflite_single": Rule(tflite_single, _fixed(MULTIPLIER_BITS)),
-    "mult16": Rule(mult16, _fixed(15), value_bits=48, shifts=(SHIFTS[0], 15)),
+    "mult16": Rule(mult16, _fixed(15), value_bits=64, shifts=(SHIFTS[0], 15)),
     "float32": Rule(float32, {"scale": FLOAT32}),
     "float64_away": Rule(
         float64_away, {"scale": FLOAT64}, nearest="multiplier with multiplier_bits 32 and rounding half_away"

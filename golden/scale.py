@@ -73,7 +73,7 @@ def tflite_single(value: Exact, multiplier: Exact, shift: Exact) -> Exact:
 
 
 def mult16(value: Exact, multiplier: Exact, shift: Exact) -> Exact:
-    """One rounding of |value| < 2**47, ties up, by the 16 bits of `reduce_multiplier`: TFLite's int16 activations."""
+    """One rounding, ties up, by the 16 bits of `reduce_multiplier`: TFLite's int16 activations, for |value| < 2**47."""
     return round_shift(value * multiplier, 15 - shift, "half_up")
 
 

@@ -154,8 +154,8 @@ class Spec:
         if self.rule is not None and self.rule.is_float:
             return -(1 << 63), (1 << 63) - 1
         if self.rule is not None:
-            half = 1 << self.rule.value_bits - 1
-            return product_interval((-half, half - 1), (0, (1 << self.rule.multiplier_bits) - 1))
+            value = (-(1 << 31), (1 << 31) - 1) if self.rule.wraps else self.biased_range
+            return product_interval(value, (0, (1 << self.rule.multiplier_bits) - 1))
         if self.requantize == "multiplier":
             return product_interval(self.biased_range, (0, (1 << self.multiplier_bits) - 1))
         return self.biased_range

@@ -107,8 +107,9 @@ def test_rule_on_other_sums(rule, fields):
     check(spec_of(rule, output=parse("int16"), **fields), 4)
 
 
-def test_wide_sums_of_mult16():
-    wide = {"activations": parse("int16"), "accumulator": 40, "bias": parse("int46"), "output": parse("int16")}
+@pytest.mark.parametrize(("accumulator", "bias"), [(40, "int46"), (47, "int40"), (60, "int62")])
+def test_wide_sums_of_mult16(accumulator, bias):
+    wide = {"activations": parse("int16"), "accumulator": accumulator, "bias": parse(bias), "output": parse("int16")}
     check(spec_of("mult16", **wide), 5)
 
 
