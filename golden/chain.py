@@ -116,6 +116,8 @@ class Chain:
         return code
 
     def _reaches(self, value, code):
+        if not self.factor:
+            return code <= 0
         boundary = nearest((code - Fraction(1, 2)) * self.divisor, 24) / (self.factor * self.divisor)
         boundary = nearest(boundary, 24)
         return value > boundary or (value == boundary and round_shift(2 * code - 1, 1, self.rounding) == code)

@@ -74,7 +74,10 @@ def _text(p, case, sums, place, option):
     if isinstance(option, str):
         return option
     there, here = chains(p, case, sums, place)
-    return " and ".join(words(p, case, there, here, name, place) for name in option)
+    texts = {name: words(p, case, there, here, name, place) for name in option}
+    if {"sum's bits", "product"} <= texts.keys():
+        texts["product"] = "so does its product"
+    return " and ".join(texts.values())
 
 
 def chains(p, case, sums, place) -> tuple[Chain, Chain]:
@@ -121,14 +124,13 @@ def _float_rule(scaling, rounding):
 
 
 def _chain(case, n, column, **rule):
-    low, high = (int(bound[n]) for bound in case.bounds)
     return Chain(
         factor=column.value,
         shift=column.shift,
         divisor=column.divisor,
         addend=column.addend,
         zero_point=int(case.parameters["y_zero_point"][n]),
-        bounds=(low, high),
+        bounds=(case.spec.clip_range[0], int(case.bounds[1][n])),
         code=case.spec.code,
         relu=case.spec.activation != "none",
         table=case.spec.table,

@@ -12,6 +12,7 @@ from .spec import Spec
 KINDS = ("random", "ties", "extremes")
 COLUMNS = 16
 _TIE_SHIFTS = 8
+_LARGEST_SIZE = 34  # so that every rule can bring sums of 2**34 into its outputs
 _EXTREME_FLOATS = (0.5, 1.0, np.nextafter(np.float32(1), np.float32(0)), np.nextafter(np.float32(1), np.float32(2)))
 _EXTREME_SHIFTS = (-8, -1, 0, 1)
 
@@ -33,7 +34,8 @@ def sample(spec: Spec, kind: str, count: int, seed: int) -> Case:
 
 def _random(rng, spec, rows, columns):
     lo, hi = spec.sum_range
-    sizes = np.exp2(rng.uniform(3, max(np.log2(float(max(-lo, hi, 1))) - 1, 4), columns))
+    largest = min(max(max(-lo, hi).bit_length() - 1, 4), _LARGEST_SIZE)
+    sizes = np.exp2(rng.uniform(3, largest, columns))
     arrays = _around(rng, spec, columns, sizes / 4)
     sums = _integers(spec, rng.normal(0, 1, (rows, columns)) * sizes - arrays.get("bias", 0))
     low, high = spec.clip_range
