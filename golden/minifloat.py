@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .float_scale import round_real
+from .ops import Exact, where
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,10 @@ class MiniFloat:
     bias: int
     specials: str = "none"
 
-    signed = True
+    signed = False  # a code is its bits, unsigned
+
+    def __str__(self):
+        return self.name
 
     @property
     def width(self):
@@ -42,6 +46,17 @@ class MiniFloat:
         return self.bias + self.mantissa_bits - 1
 
     @property
+    def code_range(self):
+        """Smallest and largest code; `is_number` says which of them stand for numbers."""
+        return 0, (1 << self.width) - 1
+
+    @property
+    def decoded_range(self):
+        """Smallest and largest decoded integer."""
+        largest = self.decode(self.largest_code)
+        return -largest, largest
+
+    @property
     def largest_code(self):
         """Code of the largest number."""
         top = (1 << self.width - 1) - 1
@@ -50,53 +65,46 @@ class MiniFloat:
     @property
     def largest(self):
         """The largest number."""
-        return float(self.decode(self.largest_code))
+        return float(self.value(self.largest_code))
 
     @property
     def smallest(self):
         """The smallest positive number: one step of the grid."""
         return 2.0**-self.fraction
 
-    def is_nan(self, codes):
-        """Where codes stand for no number."""
-        magnitude = np.asarray(codes) & (1 << self.width - 1) - 1
-        match self.specials:
-            case "none":
-                return np.zeros(magnitude.shape, bool)
-            case "fn":
-                return magnitude > self.largest_code
-            case "fnuz":
-                return np.asarray(codes) == 1 << self.width - 1
-        return magnitude > self.largest_code + 1
-
-    def decode(self, codes) -> np.ndarray:
+    def value(self, codes) -> np.ndarray:
         """float64 values of codes 0 .. 2**width - 1, exact; NaN and infinities where the format has them."""
         codes = np.asarray(codes, np.int64)
         lo, hi = 0, (1 << self.width) - 1
         if codes.size and (codes.min() < lo or codes.max() > hi):
             raise ValueError(f"codes of {self.name} must be {lo} to {hi}, not {codes.min()}..{codes.max()}")
         sign, magnitude = codes >> self.width - 1, codes & hi >> 1
+        number = self.is_number(codes)
         values = np.ldexp(self._significand(magnitude).astype(np.float64), self._exponent(magnitude))
-        if self.specials == "ieee":
-            values = np.where(magnitude > self.largest_code, np.inf, values)
-        return np.where(self.is_nan(codes), np.nan, np.where(sign == 1, -values, values))
+        infinite = (magnitude == self.largest_code + 1) & (self.specials == "ieee")
+        values = np.where(number, values, np.where(infinite, np.inf, np.nan))
+        return np.where(sign == 1, -values, values)
 
-    def to_integer(self, codes) -> np.ndarray:
-        """The exact integers, in units of 2**-fraction, of codes. Raises ValueError for NaN and infinity."""
-        codes = np.asarray(codes, np.int64)
-        magnitude = codes & (1 << self.width - 1) - 1
-        if (self.is_nan(codes) | (magnitude > self.largest_code)).any():
-            raise ValueError(f"a code of {self.name} is no number")
+    def decode(self, code: Exact) -> Exact:
+        """The exact integer, in units of 2**-fraction, that the code of a number stands for."""
+        magnitude = code & (1 << self.width - 1) - 1
         value = self._significand(magnitude) << self._exponent(magnitude) + self.fraction
-        return np.where(codes >> self.width - 1 == 1, -value, value)
+        return where(code >> self.width - 1 == 1, -value, value)
+
+    def is_number(self, code: Exact) -> Exact:
+        """Whether a code stands for a number: not for NaN or infinity."""
+        if self.specials == "fnuz":
+            return code != 1 << self.width - 1
+        return (code & (1 << self.width - 1) - 1) <= self.largest_code
 
     def _significand(self, magnitude):
         field = magnitude & (1 << self.mantissa_bits) - 1
-        return np.where(magnitude >> self.mantissa_bits > 0, field + (1 << self.mantissa_bits), field)
+        return where(magnitude >> self.mantissa_bits > 0, field + (1 << self.mantissa_bits), field)
 
     def _exponent(self, magnitude):
         """Power of two of the significand's lowest bit."""
-        return np.maximum(magnitude >> self.mantissa_bits, 1) - self.bias - self.mantissa_bits
+        field = magnitude >> self.mantissa_bits
+        return where(field > 0, field, 1) - self.bias - self.mantissa_bits
 
     def encode(self, values, *, saturate=True, rounding="half_even", nan: int | None = None) -> np.ndarray:
         """int64 codes of real values, rounded to the next number by magnitude.

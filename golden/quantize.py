@@ -133,7 +133,7 @@ def quantize_float(x, scale, fmt, *, axis=None, block=None, saturate=True) -> np
 def dequantize_float(codes, scale, fmt, *, axis=None, block=None) -> np.ndarray:
     """The values of codes of a format of golden.minifloat, times scale, in the float type of the scale."""
     scale, _ = _spread(codes, scale, 0, axis, block)
-    return _minifloat(fmt).decode(codes).astype(scale.dtype) * scale
+    return _minifloat(fmt).value(codes).astype(scale.dtype) * scale
 
 
 def _minifloat(name):

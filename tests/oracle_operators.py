@@ -25,7 +25,7 @@ def values_of(array):
     """What the numbers of an array stand for."""
     name = np.asarray(array).dtype.name
     if name in MINIFLOATS:
-        return MINIFLOATS[name].decode(codes_of(array))
+        return MINIFLOATS[name].value(codes_of(array))
     return decode_e8m0(codes_of(array)) if name == "float8_e8m0fnu" else codes_of(array)
 
 

@@ -12,7 +12,7 @@ need("ml_dtypes")
 def reals(fmt):
     """200,000 float32: any size, and the middles between neighbours."""
     draw = np.random.default_rng(1)
-    values = np.sort(fmt.decode(np.arange(fmt.largest_code + 1)))
+    values = np.sort(fmt.value(np.arange(fmt.largest_code + 1)))
     middles = (values[1:] + values[:-1]) / 2
     spread = draw.normal(0, 1, 200_000) * np.exp2(draw.integers(-20, 18, 200_000))
     special = [0.0, -0.0, np.inf, -np.inf, 1e30, -1e30] + [np.nan] * (fmt.specials != "none")
@@ -25,7 +25,7 @@ def test_every_code_and_cast(name):
 
     fmt, dtype = MINIFLOATS[name], getattr(ml_dtypes, name)
     codes = np.arange(1 << fmt.width)
-    assert np.array_equal(fmt.decode(codes), codes.astype(np.uint8).view(dtype).astype(np.float64), equal_nan=True)
+    assert np.array_equal(fmt.value(codes), codes.astype(np.uint8).view(dtype).astype(np.float64), equal_nan=True)
     x = reals(fmt)
     with np.errstate(all="ignore"):
         theirs = x.astype(dtype).view(np.uint8)
