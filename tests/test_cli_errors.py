@@ -11,10 +11,11 @@ from bittrue import flows
 from bittrue.design import MAX_TOML_BYTES, read_toml, to_spec
 from bittrue.errors import InputError
 from examples.digits import network
+from golden.formats import KNOWN
+from golden.platform_table import PLATFORMS
 from golden.spec import Spec
 
 PAIR = ("--activations", "int8", "--weights", "int4")
-FORMATS = "int1..int64, uint1..uint63, q3.4 and uq3.4 (integer bits with the sign, fraction bits), bipolar"
 ROUNDINGS = "floor, ceil, toward_zero, half_up, half_down, half_away, half_even, dpu"
 NO_INTEGER = "Input should be a valid integer, unable to parse string as an integer"
 
@@ -25,7 +26,7 @@ DESIGNS = {
     (*PAIR, "--activations", "int65"): "activations: width of int must be 1 to 64, not 65",
     (*PAIR, "--activations", "uint64"): "activations: width of uint must be 1 to 63, not 64",
     (*PAIR, "--weights", "int33"): "weights must be at most 32 bits wide, not int33",
-    (*PAIR, "--activations", "float8"): f"activations: unknown format 'float8'; known are {FORMATS}",
+    (*PAIR, "--activations", "float8"): f"activations: unknown format 'float8'; known are {KNOWN}",
     (*PAIR, "--rounding", "up"): f"rounding must be one of {ROUNDINGS}, not 'up'",
     (*PAIR, "--overflow", "clamp"): "overflow must be one of wrap, saturate, not 'clamp'",
     (
@@ -54,6 +55,40 @@ DESIGNS = {
     (*PAIR, "--output", "int8", "--clip", "9,-9"): "clip must be lo <= hi within int8 [-128, 127], not [9, -9]",
     (*PAIR, "--name", "../x"): "name must be a letter, then at most 63 letters, digits or underscores, not '../x'",
     (*PAIR, "--name", "always"): "name must not be a Verilog keyword or 'bench', not 'always'",
+    (*PAIR, "--platform", "tflit"): f"platform must be one of {', '.join(PLATFORMS)}, not 'tflit'",
+    (*PAIR, "--platform", "tensorrt"): "platform 'tensorrt' has no published rule for requantization",
+    (*PAIR, "--platform", "onnxruntime-avx2-saturating"): (
+        "platform 'onnxruntime-avx2-saturating' saturates pairs of products, which hardware here does not; "
+        "its results are in golden.platforms, and onnxruntime is the nearest with hardware"
+    ),
+    (*PAIR, "--platform", "tosa", "--requantize", "tflite", "--output", "int8"): (
+        "requantize must be 'tflite_single' or 'thresholds' on platform 'tosa', not 'tflite'"
+    ),
+    (*PAIR, "--platform", "tosa", "--rounding", "half_even"): (
+        "rounding is part of platform 'tosa'; leave it out, not 'half_even'"
+    ),
+    (*PAIR, "--platform", "tosa", "--zero-point-order", "before_rounding"): (
+        "zero_point_order is part of platform 'tosa'; leave it out, not 'before_rounding'"
+    ),
+    (*PAIR, "--platform", "tosa", "--output", "int8", "--activation", "relu"): (
+        "platform 'tosa' has no fused activation; give its bounds as clip"
+    ),
+    (*PAIR, "--platform", "tosa"): "output must be given with requantize 'tflite_single'",
+    (*PAIR, "--platform", "qonnx", "--output", "int16"): "thresholds give outputs of at most 8 bits, not int16",
+    (*PAIR, "--platform", "qonnx", "--output", "int8", "--bias", "int32"): (
+        "thresholds take no bias, y_zero_point or activation: they hold all of these"
+    ),
+    (*PAIR, "--requantize", "thresholds", "--output", "int8", "--activation", "relu"): (
+        "thresholds take no bias, y_zero_point or activation: they hold all of these"
+    ),
+    (*PAIR, "--threshold-search", "linear"): "threshold_search must be one of binary, parallel, not 'linear'",
+    (*PAIR, "--activation", "relu7"): "activation must be one of none, relu, relu6, not 'relu7'",
+    (*PAIR, "--requantize", "float64_away", "--output", "int8"): (
+        "requantize 'float64_away' is golden only; the nearest rule that hardware has is multiplier with "
+        "multiplier_bits 32 and rounding half_away"
+    ),
+    (*PAIR, "--table", "t.npz"): "cannot read t.npz: No such file or directory",
+    (*PAIR, "--table-input", "int8"): "table, table_input and output must be given together",
     ("nowhere.toml",): "cannot read nowhere.toml: No such file or directory",
     (".",): "cannot read .: Is a directory",
     (*PAIR, "--weights-from", "w.npz"): "cannot read w.npz: No such file or directory",
@@ -77,6 +112,17 @@ FILES = {
     "output = 8": "output must be a format, not 8",
     "bias = {}": "bias must be a format, not {}",
     "rounding = 1": "rounding must be a string, not 1",
+    'platform = "x"': f"platform must be one of {', '.join(PLATFORMS)}, not 'x'",
+    "platform = 1": f"platform must be one of {', '.join(PLATFORMS)}, not 1",
+    "table = 3": "table must be integers, not 3",
+    "table = [1.5]": "table must be integers, not (1.5,)",
+    "table = [1, 2]": "table, table_input and output must be given together",
+    'table = [1, 2]\noutput = "int4"\ntable_input = "int2"': "table must have 4 entries for int2, not 2",
+    'table = [1, 2]\noutput = "int4"\ntable_input = "int17"': (
+        "table_input must be an integer format of at most 16 bits, not int17"
+    ),
+    'table = [1, 9]\noutput = "int4"\ntable_input = "int1"': "table[1] is 9, outside int4 [-8, 7]",
+    'table_input = "int0"': "table_input: width of int must be 1 to 64, not 0",
     'name = "a\\"b"': "name must be a letter, then at most 63 letters, digits or underscores, not 'a\"b'",
     'name = "a\\nb"': "name must be a letter, then at most 63 letters, digits or underscores, not 'a\\nb'",
     'name = "module"': "name must not be a Verilog keyword or 'bench', not 'module'",
