@@ -141,10 +141,10 @@ class Requantizer(wiring.Component):
         return word
 
     def _looked_up(self, p, word):
-        """The entry of the table for a code: of each output bit, a constant with one bit per code."""
-        (lo, _), width = self.spec.code.code_range, self.spec.code.width
-        table = np.roll(to_bits(self.spec.table, self.spec.y), lo)  # from code 0 on, then the negative ones
-        code = Value.cast(word.value)[:width]
+        """The entry of the table for a code: of each output bit, a constant with one bit per code, smallest first."""
+        table, code = to_bits(self.spec.table, self.spec.y), Value.cast(word.value)[: self.spec.code.width]
+        if self.spec.code.signed:  # the index must not be a signed name: the emitted Verilog would select by its sign
+            code = Cat(code[:-1], ~code[-1])
         bits = [_selected(table >> np.uint64(bit) & np.uint64(1), code) for bit in range(self.spec.y.width)]
         return p.step(Word(Cat(bits), 0, (1 << self.spec.y.width) - 1), "entry").value
 
