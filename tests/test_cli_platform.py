@@ -79,19 +79,8 @@ def test_sums_wrap_at_32_bits_where_the_platforms_do(given, accumulator):
 
 def test_real_weights_may_spare_the_wrapping(place):
     np.savez("w.npz", w=np.ones((1 << 18, 1), int))
-    wide = (
-        "--activations",
-        "int8",
-        "--weights",
-        "int8",
-        "--platform",
-        "tflite-micro",
-        "--output",
-        "int8",
-        "--rows",
-        "1",
-    )
-    done("generate", *wide, "--cols", "1", "--depth", str(1 << 18), "--weights-from", "w.npz", "--out", "x")
+    wide = (*SMALL, "--platform", "tflite-micro", "--output", "int8", "--depth", str(1 << 18))
+    done("generate", *wide, "--weights-from", "w.npz", "--out", "x")
     assert manifest("x")["accumulator"]["width"] == 26
     done("generate", *wide, "--out", "y")
     assert manifest("y")["accumulator"]["why"].endswith("which needs 34 bits; with 32 bits it wraps")
