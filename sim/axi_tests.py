@@ -61,12 +61,16 @@ class Ports:
             for frame in product[name]:
                 source.send_nowait(AxiStreamFrame(tdata=bytes.fromhex(frame)))
 
-    async def expect(self, product):
-        """Waits for all output frames and compares them; nothing may follow."""
+    async def received(self, count):
+        """Waits until so many output frames are there, or comes back without after a while."""
         for _ in range(TIMEOUT_CYCLES):
-            if self.sink.count() >= len(product["y"]):
+            if self.sink.count() >= count:
                 break
             await RisingEdge(self.dut.aclk)
+
+    async def expect(self, product):
+        """Waits for all output frames and compares them; nothing may follow."""
+        await self.received(len(product["y"]))
         frames = [bytes(self.sink.recv_nowait().tdata).hex() for _ in range(self.sink.count())]
         assert frames == product["y"]
         await self.quiet()
@@ -152,3 +156,68 @@ async def reset_in_flight(dut):
         streams.sink.clear()
         await streams.quiet()
     assert tiles_under_way == set(range(len(first["y"])))
+
+
+@cocotb.test()
+async def late_sets(dut):
+    """Each parameter set comes only when all outputs before it have been received, and none of its own came sooner."""
+    first, second = products()
+    streams = ports(dut, first)
+    await streams.reset()
+    for seed, (product, chance) in enumerate(itertools.product((first, second), (0.0, 0.4))):
+        streams.pause(chance, 100 * seed)
+        streams.send({**product, "p": []})
+        for tile, frame in enumerate(product["p"]):
+            await streams.received(tile)
+            for _ in range(QUIET_CYCLES):
+                await RisingEdge(dut.aclk)
+            assert streams.sink.count() == tile, "outputs without a parameter set"
+            streams.sources["p"].send_nowait(AxiStreamFrame(tdata=bytes.fromhex(frame)))
+        await streams.expect(product)
+
+
+async def beats_on(port, dut, count):
+    """Waits for so many transfers on an input."""
+    while count:
+        await RisingEdge(dut.aclk)
+        count -= int(getattr(dut, f"{port}_tvalid").value) & int(getattr(dut, f"{port}_tready").value)
+
+
+@cocotb.test()
+async def reset_in_load(dut):
+    """A reset after each beat of a parameter set, the last too; then a product is right."""
+    first, second = products()
+    streams = ports(dut, first)
+    await streams.reset()
+    whole = bytes.fromhex(first["p"][0])
+    width = len(dut.s_axis_p_tdata) // 8
+    for count in range(1, len(whole) // width + 1):
+        streams.pause(0.0, count)
+        streams.sources["p"].send_nowait(AxiStreamFrame(tdata=whole))
+        await beats_on("s_axis_p", dut, count)
+        await streams.reset(cycles=1 + count % 3)
+        streams.pause(0.3, count)
+        streams.send(second)
+        await streams.expect(second)
+
+
+@cocotb.test()
+async def unsorted_thresholds(dut):
+    """`unsorted` is low through sorted and kept sets, and rises with an unsorted one until the next reset."""
+    first, second = products()
+    streams = ports(dut, first)
+    await streams.reset()
+    for product in (first, second, first):
+        streams.send(product)
+        await streams.expect(product)
+        assert dut.unsorted.value == 0, "unsorted rose with sorted sets"
+    for frame in json.loads(Path("unsorted.json").read_text()):
+        streams.send({**first, "p": [frame, *first["p"][1:]]})
+        await streams.received(len(first["y"]))
+        assert dut.unsorted.value == 1, "unsorted did not rise"
+        streams.sink.clear()
+        streams.send(second)
+        await streams.expect(second)
+        assert dut.unsorted.value == 1, "unsorted did not stay"
+        await streams.reset()
+        assert dut.unsorted.value == 0, "unsorted outlived a reset"

@@ -5,13 +5,15 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from simulation import SIMULATORS, random_operands, verilog
+from simulation import SIMULATORS, missing, random_operands, verilog
+from threshold_stimulus import threshold_operands
 
 from golden.formats import parse, to_bits
 from golden.spec import Spec
 from golden.tensors import golden
+from hdl.layout import p_beat
 from sim.simulators import build, run
-from sim.streams import input_streams
+from sim.streams import input_streams, pack
 
 pytestmark = pytest.mark.skipif(
     find_spec("cocotbext") is None or find_spec("cocotbext.axi") is None,
@@ -27,6 +29,14 @@ DESIGNS = {
     "binary": Spec(**SIGNS, rows=2, cols=3, lanes=5, bias=parse("int5"), output=parse("bipolar"), name="axi_binary"),
     "mixed": Spec(**MIXED, rows=4, cols=2, lanes=1, name="axi_mixed"),
 }
+COUNTS = {"activations": parse("int5"), "weights": parse("int4"), "requantize": "thresholds"}
+PARALLEL = {"threshold_search": "parallel"}
+THRESHOLDS = {
+    "search": Spec(**COUNTS, rows=2, cols=3, lanes=2, output=parse("int4"), name="axi_search"),
+    "parallel": Spec(**COUNTS, **PARALLEL, rows=3, cols=2, output=parse("int4"), clip=(-3, 2), name="axi_parallel"),
+    "signs": Spec(**COUNTS, rows=1, cols=2, output=parse("bipolar"), name="axi_signs"),
+}
+DESIGNS |= {name: THRESHOLDS[name] for name in ("search", "parallel")}
 DEPTHS = (11, 2)
 
 
@@ -56,9 +66,18 @@ def y_frames(spec, y):
 
 def product(spec, k, seed):
     """Frames of each stream for a product of two by two tiles."""
-    given = random_operands(spec, 2 * spec.rows, k, 2 * spec.cols, seed)
+    draw = threshold_operands if spec.threshold_count else random_operands
+    given = draw(spec, 2 * spec.rows, k, 2 * spec.cols, seed)
     streams = {name: frames(stream) for name, stream in input_streams(spec, given).items()}
     return streams | {"y": y_frames(spec, golden(spec, given))}
+
+
+def check(spec, simulator, testcase, folder):
+    first, second = (product(spec, k, seed) for seed, k in enumerate(DEPTHS))
+    assert first["y"] != second["y"]
+    (folder / "axi.json").write_text(json.dumps({"first": first, "second": second}))
+    built = build(simulator, {f"{spec.name}.v": verilog(spec)}, top=spec.name)
+    run(built, "sim.axi_tests", folder, testcase=testcase)
 
 
 @pytest.mark.parametrize(
@@ -67,12 +86,43 @@ def product(spec, k, seed):
 @pytest.mark.parametrize("name", DESIGNS)
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_axi_clients(name, simulator, testcase, tmp_path):
-    spec = DESIGNS[name]
-    first, second = (product(spec, k, seed) for seed, k in enumerate(DEPTHS))
-    assert first["y"] != second["y"]
-    (tmp_path / "axi.json").write_text(json.dumps({"first": first, "second": second}))
-    built = build(simulator, {f"{spec.name}.v": verilog(spec)}, top=spec.name)
-    run(built, "sim.axi_tests", tmp_path, testcase=testcase)
+    check(DESIGNS[name], simulator, testcase, tmp_path)
+
+
+@pytest.mark.parametrize("testcase", ["late_sets", "reset_in_load"])
+@pytest.mark.parametrize("name", [name for name, spec in DESIGNS.items() if spec.parameters])
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_parameter_sets(name, simulator, testcase, tmp_path):
+    check(DESIGNS[name], simulator, testcase, tmp_path)
+
+
+def unsorted_sets(spec):
+    """Whole sets of which one falls: between the first two thresholds or the last two, in the first column or last."""
+    count, lo = spec.threshold_count, spec.threshold_format.code_range[0]
+    rising = np.tile(np.arange(count), (spec.cols, 1))
+    for index in sorted({1, count - 1}):
+        for column in (0, spec.cols - 1):
+            falling = rising.copy()
+            falling[column, index] = lo
+            codes = {f"thresholds[{n}]": values[:, None] for n, values in enumerate(falling)}
+            yield pack(p_beat(spec), codes).tobytes().hex()
+
+
+@pytest.mark.parametrize("name", ["search", "parallel"])
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_unsorted_thresholds(name, simulator, tmp_path):
+    (tmp_path / "unsorted.json").write_text(json.dumps(list(unsorted_sets(THRESHOLDS[name]))))
+    check(THRESHOLDS[name], simulator, "unsorted_thresholds", tmp_path)
+
+
+def test_a_single_threshold_is_never_unsorted(tmp_path):
+    """Each set is one beat, and may be below the set before."""
+    if reason := missing("icarus"):
+        pytest.skip(reason)
+    (tmp_path / "unsorted.json").write_text("[]")
+    spec = THRESHOLDS["signs"]
+    check(spec, "icarus", "unsorted_thresholds", tmp_path)
+    assert all(len(frame) == 2 * p_beat(spec).bytes for frame in product(spec, 11, 0)["p"])
 
 
 def test_expected_frames_in_figures():
