@@ -4,11 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from golden.requantize import requantize
+from golden.float_scale import float32
+from golden.ieee import FLOAT32
+from golden.requantize import reached, requantize
 from golden.rounding import round_shift
+from golden.scale import wrap32
 from golden.spec import Spec
 from golden.tensors import Operands
 
+from .faults_tables import before_table
 from .hypotheses import hypotheses
 from .machine import Hypothesis, Machine
 
@@ -21,6 +25,10 @@ class Mismatch:
 
     `tile`, `row`, `col` say which processing element computed it, in which tile of the stream. `rounded` is the value
     after the shift, before activation, zero point and clip. The bits are those of the output format.
+
+    With requantize float32, `scaled` is the float32 product, which may be a fraction or infinite. With thresholds,
+    nothing is biased or scaled, and `rounded` is `reached`: how many thresholds the accumulator reaches. With a table,
+    `table_input` is the code that it is read with.
     """
 
     index: tuple[int, int]
@@ -37,8 +45,10 @@ class Mismatch:
     golden_bits: str
     accumulator: int
     biased: int
-    scaled: int
+    scaled: int | float
     rounded: int
+    reached: int | None = None
+    table_input: int | None = None
 
 
 @dataclass(frozen=True)
@@ -132,13 +142,11 @@ def _closest(machine, hardware, differs):
 
 def _mismatch(machine, hardware, m, n):
     spec, given = machine.spec, machine.operands
-    parameters = {name: int(value[n]) for name, value in given.parameters.items()}
     tile, row, col = machine.tiling.place(m, n)
     code = int(machine.codes[m, n])
     accumulator = _accumulate(spec, machine.a[m].tolist(), machine.w[:, n].tolist())
+    parameters = {name: value[n].tolist() for name, value in given.parameters.items()}
     assert requantize(accumulator, spec, **parameters) == code
-    biased = accumulator + parameters.get("bias", 0)
-    scaled = biased * parameters.get("multiplier", 1)
     return Mismatch(
         index=(m, n),
         tile=tile,
@@ -153,10 +161,29 @@ def _mismatch(machine, hardware, m, n):
         hardware_bits=_bits(hardware[m, n], spec.y),
         golden_bits=_bits(code, spec.y),
         accumulator=accumulator,
-        biased=biased,
-        scaled=scaled,
-        rounded=_rounded(spec, biased, scaled, parameters),
+        **_steps(spec, accumulator, parameters),
     )
+
+
+def _steps(spec, accumulator, parameters):
+    """Golden's way from an accumulator to its code, in Python integers: fields of Mismatch."""
+    if spec.threshold_count:
+        count = reached(accumulator, parameters["thresholds"])
+        return {"biased": accumulator, "scaled": accumulator, "rounded": count, "reached": count}
+    biased = accumulator + parameters.get("bias", 0)
+    scaled = biased * parameters.get("multiplier", 1)
+    rounded = _rounded(spec, biased, scaled, parameters)
+    if "scale" in parameters:
+        scaled = _float_product(biased, parameters["scale"])
+    steps = {"biased": biased, "scaled": scaled, "rounded": rounded}
+    if spec.table is not None:
+        steps["table_input"] = requantize(accumulator, spec.with_(**before_table(spec)), **parameters)
+    return steps
+
+
+def _float_product(biased, pattern):
+    with np.errstate(over="ignore"):
+        return float(float32(wrap32(biased), FLOAT32.decode(pattern)))
 
 
 def _rounded(spec, biased, scaled, parameters):

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 
-from .machine import Hypothesis, saturated, wrapped
+from .machine import Hypothesis, Window, saturated, wrapped
 
 MOST_CHAINED_BEATS = 20_000
 
@@ -92,10 +92,16 @@ def _sources(machine):
 
 
 def _moved(window, names, source):
+    """The codes of a window whose tiles and columns take parameters from elsewhere; rows that take the same at once."""
     machine = window.machine
     shape = (machine.tiling.tiles, machine.spec.rows, machine.spec.cols)
     place = window.pick(machine.from_tiles(np.broadcast_to(source[:, None], shape)))
-    return window.codes(**{name: machine.parameters[name][place] for name in names})
+    codes = np.empty(place.shape, np.int64)
+    for columns in np.unique(place, axis=0):
+        alike = (place == columns).all(axis=1)
+        part = Window(machine, window.rows[alike], window.cols)
+        codes[alike] = part.codes(**{name: machine.parameters[name][columns] for name in names})
+    return codes
 
 
 def _orders(machine):

@@ -16,6 +16,8 @@ STEPS = (
     "round",
     "zero point",
     "clip",
+    "threshold",
+    "table",
     "parameters",
     "order",
     "unknown",

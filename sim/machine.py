@@ -23,7 +23,7 @@ class Machine:
     """One product on one design, as golden has it, padded to whole tiles. Arrays are computed once, when asked for."""
 
     def __init__(self, spec: Spec, operands: Operands):
-        self.spec = spec.with_(output=spec.y)
+        self.spec = _plain(spec)
         self.operands = operands
         self.tiling = tiling(spec, operands)
 
@@ -147,6 +147,17 @@ class Window:
         exact = matmul(a, w)
         return exact if wide else wrapped(exact, self.spec.accumulator_width)
 
+    @property
+    def rounded(self):
+        """Values scaled and rounded by the design's rule of golden.rules, before activation and zero point."""
+        assert self.spec.rule is not None
+        return self.spec.rule.scale(self.accumulators + self.parameters.get("bias", 0), self.parameters)
+
+    def finished(self, rounded, **changes):
+        """Output codes for values that are scaled and rounded, with other rules after that than the design's."""
+        spec = self.spec.with_(requantize="none", bias=None, zero_point_order="after_rounding", **changes)
+        return self.codes(rounded, spec=spec, bias=_ZERO, multiplier=_ZERO + 1, shift=_ZERO)
+
     def codes(self, accumulators=None, *, spec=None, **parameters):
         """Output codes with other accumulators, rules or parameters than the design's."""
         accumulators = self.accumulators if accumulators is None else accumulators
@@ -164,6 +175,12 @@ class Hypothesis:
     cause: str
     y: Callable[[Window], np.ndarray]
     severity: int = 1
+
+
+def _plain(spec):
+    """The spec with its output format written out, and free to change where a platform's would not be."""
+    activation = "none" if spec.threshold_count else spec.activation
+    return spec.with_(output=spec.y, platform=None, activation=activation)
 
 
 def padded_columns(parameter, missing):

@@ -1,5 +1,6 @@
 """A slow array in plain Python, one product at a time, with one fault to choose. It shares nothing with sim.machine."""
 
+from broken_requantizers import BrokenThresholds, broken_float32
 from oracle import clamp, round_quotient, wrap
 
 
@@ -136,32 +137,62 @@ class _Array:
         neighbours = {"right": (col + 1) % cols, "left": (col - 1) % cols, "opposite": cols - 1 - col}
         moved = first_tiles.get(where, tile) // self.down * cols + neighbours.get(where, col)
         source = {key: moved if name in ("all", key) else n for key in self.given.parameters}
-        return {
-            key: int(values[source[key]]) if source[key] < self.n else 0
-            for key, values in self.given.parameters.items()
-        }
+        return {key: self.parameter(key, source[key]) for key in self.given.parameters}
+
+    def parameter(self, key, n):
+        """Of a column that does not exist, zero: of its thresholds, each."""
+        values = self.given.parameters[key].tolist()
+        if n < self.n:
+            return values[n]
+        return [0] * self.spec.threshold_count if key == "thresholds" else 0
 
     def code(self, total, parameters):
-        bias, shift = parameters.get("bias", 0), parameters.get("shift", 0)
-        multiplier, zero_point = parameters.get("multiplier", 1), parameters.get("y_zero_point", 0)
-        top = 2 ** (self.spec.multiplier_bits - 1)
+        if self.spec.requantize == "thresholds":
+            return BrokenThresholds(self.spec, self.bug).code(total, parameters["thresholds"])
+        bias = parameters.get("bias", 0)
+        zero_point, most = parameters.get("y_zero_point", 0), parameters.get("y_max", 0)
         bias = {"bias missing": 0, "bias subtracted": -bias}.get(self.bug, bias)
+        moved = {"zero point missing": 0, "zero point high": zero_point + 1, "zero point low": zero_point - 1}
+        zero_point = moved.get(self.bug, zero_point)
+        value = self.activated(self.rounded(total + bias, parameters), zero_point, most)
+        code = self.clipped(value)
+        return code if self.spec.table is None else self.entry(code)
+
+    def rounded(self, biased, parameters):
+        if self.spec.requantize == "float32":
+            return broken_float32(biased, parameters["scale"], self.bug)
+        shift, multiplier = parameters.get("shift", 0), parameters.get("multiplier", 1)
+        top = 2 ** (self.spec.multiplier_bits - 1)
         shift = {"shift high": shift + 1, "shift low": max(shift - 1, 0), "shift missing": 0}.get(self.bug, shift)
         multiplier = {
             "multiplier top bit lost": multiplier % top,
             "multiplier signed": wrap(multiplier, self.spec.multiplier_bits, True),
         }.get(self.bug, multiplier)
-        moved = {"zero point missing": 0, "zero point high": zero_point + 1, "zero point low": zero_point - 1}
-        zero_point = moved.get(self.bug, zero_point)
         rounding = self.bug.removeprefix("rounds ") if self.bug.startswith("rounds ") else self.spec.rounding
-        rounded = round_quotient((total + bias) * multiplier, shift, rounding)
-        if self.spec.activation == "relu" and self.bug not in ("relu missing", "relu at code 0"):
-            rounded = max(rounded, 0)
-        rounded += zero_point
-        return self.clipped(max(rounded, 0) if self.bug == "relu at code 0" else rounded)
+        return round_quotient(biased * multiplier, shift, rounding)
+
+    def activated(self, value, zero_point, most):
+        """The rounded value after activation and zero point."""
+        active = self.spec.activation != "none" and self.bug != "relu missing"
+        six = self.spec.activation == "relu6" and self.bug not in ("relu missing", "upper bound missing")
+        most += {"upper bound high": 1, "upper bound low": -1, "upper bound early": zero_point}.get(self.bug, 0)
+        if active and self.bug not in ("relu at code 0", "lower bound missing"):
+            value = max(value, 0)
+        value += zero_point
+        if active and self.bug == "relu at code 0":
+            value = max(value, 0)
+        return min(value, most) if six else value
+
+    def entry(self, code):
+        """The table's entry for a code; its index wraps."""
+        first, _ = self.spec.code.code_range
+        offset = {"entry above": 1, "entry below": -1, "sign not flipped": first}.get(self.bug, 0)
+        if self.bug == "table missing":
+            return wrap(code, self.spec.y.width, self.spec.y.signed)
+        return self.spec.table[(code - first + offset) % len(self.spec.table)]
 
     def clipped(self, value):
-        fmt = self.spec.y
+        fmt = self.spec.code
         if fmt.name == "bipolar":
             return int(value > 0 if self.bug == "zero negative" else value >= 0)
         lo, hi = self.spec.clip_range

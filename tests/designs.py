@@ -6,7 +6,7 @@ from golden.spec import Spec
 
 def design(activations, weights, **fields):
     fields = {"rows": 4, "cols": 3, "lanes": 2, "depth": 9} | fields
-    for name in ("output", "bias"):
+    for name in ("output", "bias", "table_input"):
         if name in fields:
             fields[name] = parse(fields[name])
     return Spec(activations=parse(activations), weights=parse(weights), **fields)
@@ -14,6 +14,9 @@ def design(activations, weights, **fields):
 
 ZERO_POINTS = {"a_zero_point": True, "y_zero_point": True}
 MULTIPLIER = {"requantize": "multiplier", "bias": "int32", "output": "int8"}
+THRESHOLDS = {"requantize": "thresholds"}
+FLOAT = {"requantize": "float32", "bias": "int32", "output": "int8"}
+PERMUTATION = tuple(31 - 5 * code % 64 for code in range(64))
 DESIGNS = {
     "int8 x int4": design("int8", "int4", lanes=4, **MULTIPLIER, **ZERO_POINTS),
     "uint8 x uint8": design(
@@ -35,4 +38,20 @@ DESIGNS = {
     ),
     "relu": design("int8", "int8", rows=1, activation="relu", **ZERO_POINTS, **MULTIPLIER, rounding="half_down"),
     "clip": design("int8", "int8", rows=3, clip=(-100, 50), **ZERO_POINTS, **MULTIPLIER, multiplier_bits=16),
+    "dpu": design("int8", "int4", **MULTIPLIER, **ZERO_POINTS, rounding="dpu"),
+    "float32": design("int8", "int8", **FLOAT, **ZERO_POINTS),
+    "float32 of long sums": design("int16", "int12", **FLOAT | {"output": "uint8"}, y_zero_point=True, clip=(3, 250)),
+    "relu6": design("int8", "int8", activation="relu6", **ZERO_POINTS, **MULTIPLIER, rounding="ceil"),
+    "table": design("int8", "int8", **MULTIPLIER, y_zero_point=True, table=PERMUTATION, table_input="int6"),
+    "table of unsigned codes": design(
+        *("uint4", "int4"),
+        **{"requantize": "shift", "bias": "int12", "y_zero_point": True},
+        **{"output": "int6", "table": PERMUTATION, "table_input": "uint6"},
+    ),
+    "thresholds": design("int8", "int4", **THRESHOLDS, output="int4"),
+    "parallel thresholds": design(
+        "uint5", "int4", **THRESHOLDS, output="uint3", threshold_search="parallel", clip=(1, 6)
+    ),
+    "many thresholds": design("int8", "int8", lanes=1, **THRESHOLDS, output="int8", clip=(-100, 101)),
+    "one threshold": design("bipolar", "int3", **THRESHOLDS, output="bipolar", threshold_search="parallel"),
 }

@@ -42,7 +42,8 @@ def narrow(spec):
 
 
 def saturates(spec):
-    return not isinstance(spec.y, Bipolar) and spec.overflow == "saturate" and spec.requantize != "none"
+    unclipped = isinstance(spec.code, Bipolar) or spec.requantize in ("none", "thresholds")
+    return not unclipped and spec.overflow == "saturate"
 
 
 def always(spec):
@@ -58,15 +59,47 @@ def narrow_and(rule):
 
 
 def rounds_otherwise(rounding):
-    return lambda spec: spec.requantize != "none" and spec.rounding != rounding
+    return lambda spec: spec.requantize not in ("none", "thresholds") and spec.rounding != rounding
+
+
+def requantizes(name):
+    return lambda spec: spec.requantize == name
+
+
+def long_sums(spec):
+    return spec.requantize == "float32" and max(abs(end) for end in spec.biased_range) > 1 << 24
+
+
+def searches(spec):
+    return spec.requantize == "thresholds" and spec.threshold_search == "binary"
+
+
+def counts(spec):
+    return spec.requantize == "thresholds" and not isinstance(spec.y, Bipolar)
+
+
+def activates(*names):
+    return lambda spec: spec.activation in names
+
+
+def tabulates(spec):
+    return spec.table is not None
 
 
 def bounded_below(spec):
     return saturates(spec) and spec.activation == "none"
 
 
+def bounded_above(spec):
+    return saturates(spec) and spec.activation != "relu6"
+
+
+def zero_is_a_sign(spec):
+    return isinstance(spec.y, Bipolar) and spec.requantize != "thresholds"
+
+
 def overflows(spec):
-    return saturates(spec) or spec.overflow == "wrap"
+    return bounded_above(spec) or spec.overflow == "wrap"
 
 
 # bug: (step, part of the sentence, where it makes sense)
@@ -116,15 +149,43 @@ BUGS = {
     "zero point missing": ("zero point", "output's zero point is missing", takes("y_zero_point")),
     "zero point high": ("zero point", "output's zero point is one too high", takes("y_zero_point")),
     "zero point low": ("zero point", "output's zero point is one too low", takes("y_zero_point")),
-    "relu missing": ("clip", "relu is missing", lambda spec: spec.activation == "relu"),
-    "relu at code 0": ("clip", "relu bounds the output at code 0", lambda spec: spec.activation == "relu"),
-    "upper clip high": ("clip", "upper clip bound is one too high", saturates),
+    "exponent high": ("scale", "the scale's exponent is one too high", requantizes("float32")),
+    "exponent low": ("scale", "the scale's exponent is one too low", requantizes("float32")),
+    "hidden bit missing": ("scale", "leading one of the scale's significand is missing", requantizes("float32")),
+    "sum not cut": ("scale", "the sum is not rounded to 24 bits", long_sums),
+    "sum truncated": ("scale", "the sum is truncated to 24 bits", long_sums),
+    "nothing cut": ("scale", "the exact product is rounded once", long_sums),
+    "float product not cut": ("scale", "the product is not rounded to float32", requantizes("float32")),
+    "float product truncated": ("scale", "the product is truncated to 24 bits", requantizes("float32")),
+    "passes": ("threshold", "equal to a threshold does not count", requantizes("thresholds")),
+    "unsigned comparison": ("threshold", "compared as unsigned", requantizes("thresholds")),
+    "unsigned thresholds": ("threshold", "thresholds are read as unsigned", requantizes("thresholds")),
+    "last threshold ignored": ("threshold", "the last threshold is ignored", requantizes("thresholds")),
+    "first threshold ignored": ("threshold", "the first threshold is ignored", requantizes("thresholds")),
+    "thresholds reversed": ("threshold", "thresholds are searched in reverse order", searches),
+    "thresholds one late": ("threshold", "thresholds are searched one place late", searches),
+    "search one short": ("threshold", "the search ends one comparison early", searches),
+    "smallest code missing": ("threshold", "the smallest code, .*, is not added", counts),
+    "count high": ("threshold", "the count is one too high", counts),
+    "count low": ("threshold", "the count is one too low", counts),
+    "table missing": ("table", "the table is not applied", tabulates),
+    "entry above": ("table", "the table is read one entry too high", tabulates),
+    "entry below": ("table", "the table is read one entry too low", tabulates),
+    "sign not flipped": ("table", "sign bit of the table's index", lambda spec: tabulates(spec) and spec.code.signed),
+    "relu missing": ("clip", "relu6? is missing", activates("relu", "relu6")),
+    "relu at code 0": ("clip", "relu6? bounds the output at code 0", activates("relu", "relu6")),
+    "upper bound missing": ("clip", "relu6's upper bound is missing", activates("relu6")),
+    "lower bound missing": ("clip", "relu6's lower bound is missing", activates("relu6")),
+    "upper bound high": ("clip", "relu6's upper bound is one too high", activates("relu6")),
+    "upper bound low": ("clip", "relu6's upper bound is one too low", activates("relu6")),
+    "upper bound early": ("clip", "relu6's upper bound bounds the value before", activates("relu6")),
+    "upper clip high": ("clip", "upper clip bound is one too high", bounded_above),
     "upper clip low": ("clip", "upper clip bound is one too low", saturates),
     "lower clip high": ("clip", "lower clip bound is one too high", saturates),
     "lower clip low": ("clip", "lower clip bound is one too low", bounded_below),
-    "clip missing": ("clip", "the clip to .* is missing", lambda spec: spec.clip is not None),
+    "clip missing": ("clip", "the clip to .* is missing", lambda spec: saturates(spec) and spec.clip is not None),
     "other overflow": ("clip", "outputs (wrap|saturate) where the design says", overflows),
-    "zero negative": ("clip", "zero gives -1", lambda spec: isinstance(spec.y, Bipolar)),
+    "zero negative": ("clip", "zero gives -1", zero_is_a_sign),
     "rows reversed": ("order", "rows are in reverse order", lambda spec: spec.rows > 1),
     "columns reversed": ("order", "columns are in reverse order", always),
     "tiles across": ("order", "tiles go across first", always),
@@ -140,7 +201,7 @@ PLACES = {
     "opposite": "in reverse order",
 }
 for place, sentence in PLACES.items():
-    for name in ("all", "bias", "multiplier", "shift", "y_zero_point"):
+    for name in ("all", "bias", "multiplier", "shift", "scale", "y_zero_point", "y_max", "thresholds"):
         has = (lambda spec: len(spec.parameters) > 1) if name == "all" else takes(name)
         BUGS[f"{place} parameter {name}"] = ("parameters", sentence, has)
 

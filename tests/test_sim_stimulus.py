@@ -32,6 +32,8 @@ def test_shapes_and_names(name):
     shapes = {key: np.shape(value) for key, value in arrays.items()}
     expected = {"a": (M, spec.depth), "w": (spec.depth, N)} | dict.fromkeys(spec.parameters, (N,))
     expected |= {key: () for key in ("a_zero_point", "w_zero_point") if getattr(spec, key)}
+    if spec.threshold_count:
+        expected["thresholds"] = (N, spec.threshold_count)
     assert shapes == expected
 
 
@@ -77,6 +79,69 @@ def test_columns_have_parameters_of_their_own_and_zero_points_count(name):
     for key in spec.parameters:
         assert len(np.unique(arrays[key])) > 1
     assert arrays["y_zero_point"].all() and arrays["a_zero_point"] != 0
+
+
+THRESHOLDS = ["thresholds", "parallel thresholds", "many thresholds", "one threshold"]
+
+
+@pytest.mark.parametrize("name", THRESHOLDS)
+def test_thresholds_lie_among_the_sums_that_occur(name):
+    spec, arrays = drawn(name)
+    sums, thresholds = accumulators(spec, operands(spec, arrays)), arrays["thresholds"]
+    assert (np.diff(thresholds, axis=1) >= 0).all()
+    assert len(np.unique(thresholds, axis=0)) > N // 2
+    met = [np.isin(column, thresholds[n]).any() for n, column in enumerate(sums.T)]
+    assert sum(met) >= N - 2
+
+
+@pytest.mark.parametrize("name", THRESHOLDS[:3])
+def test_thresholds_repeat_and_some_are_never_or_always_reached(name):
+    spec, arrays = drawn(name)
+    (lo, hi), thresholds = spec.acc_range, arrays["thresholds"]
+    assert (np.diff(thresholds, axis=1) == 0).any()
+    assert (thresholds == lo).any() and (thresholds == hi + 1).any()
+    last = [spec.clip_range[1] in column for column in golden(spec, operands(spec, arrays)).T]
+    assert 0 < np.sum(last) < N
+
+
+def test_float32_sums_are_longer_than_its_significand_where_they_can_be():
+    for name in ("float32", "float32 of long sums"):
+        spec, arrays = drawn(name)
+        sums = accumulators(spec, operands(spec, arrays)) + arrays["bias"]
+        assert (abs(sums) > 1 << 24).any()
+
+
+def test_both_bounds_of_relu6_are_hit():
+    spec, arrays = drawn("relu6")
+    y = golden(spec, operands(spec, arrays))
+    inside = (y > arrays["y_zero_point"]) & (y < arrays["y_max"])
+    assert (y == arrays["y_zero_point"]).any() and (y == arrays["y_max"]).any() and inside.mean() > 0.2
+    assert (arrays["y_max"] == 127).any() and (arrays["y_max"] < 127).sum() > N // 2
+
+
+@pytest.mark.parametrize("name", ["table", "table of unsigned codes"])
+def test_a_table_is_read_all_over(name):
+    spec, arrays = drawn(name)
+    y = golden(spec, operands(spec, arrays))
+    assert {spec.table[0], spec.table[-1]} < set(y.flatten().tolist())
+    assert len(np.unique(y)) > 20
+
+
+def test_a_scale_that_shows_no_rounding_of_float32_is_told_apart():
+    spec = design("int8", "int4", requantize="float32", output="int8")
+    arrays = {"a": np.array([[1, 2], [64, 3]]), "w": np.array([[1], [1]]), "scale": np.array([0.75], np.float32)}
+    unseen = separates(spec, arrays)
+    assert "the product is not rounded to float32 before it is rounded to an integer" in unseen
+    assert "the scale's exponent is one too high" not in unseen
+
+
+def test_thresholds_that_no_sum_meets_are_told_apart():
+    spec = design("int8", "int4", requantize="thresholds", output="uint2")
+    arrays = {"a": np.array([[1, 2], [64, 3]]), "w": np.array([[1], [1]]), "thresholds": np.array([[1, 10, 90]])}
+    unseen = separates(spec, arrays)
+    assert "a sum equal to a threshold does not count as reaching it: > instead of >=" in unseen
+    assert "the last threshold is ignored" in unseen
+    assert "the first threshold is ignored" not in unseen
 
 
 def test_the_accumulator_reaches_its_extremes():
