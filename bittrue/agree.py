@@ -112,7 +112,7 @@ def _why(row):
     refusals = dict.fromkeys(one.refusal for one in row if one.refusal)
     left_out = any(one.compared for one in row)
     lines += [f"others left out: {refusal}" if left_out else refusal for refusal in refusals]
-    return "\n".join(lines)
+    return "; ".join(lines)
 
 
 def as_json(compared: Compared):

@@ -8,7 +8,7 @@ import pytest
 from designs import design
 
 from golden import agreement as agreement_module
-from golden import platforms
+from golden import float_scale, platforms
 from golden.agreement import agreement, agreements, their_sums, theirs
 from golden.case import product_case, sums_case
 from golden.chain import Chain, nearest, round_exact
@@ -19,6 +19,7 @@ from golden.rounding import ROUNDINGS
 from golden.samples import KINDS, sample
 from golden.tables import table
 
+INT4 = parse("int4")
 INT8 = {"output": "int8", "bias": "int32", "y_zero_point": True}
 THRESHOLDS = {"requantize": "thresholds", "output": "int8"}
 TABLE = {
@@ -46,7 +47,7 @@ DESIGNS = {
     "mult16": made("int16", "int8", requantize="mult16", **INT8 | {"output": "int16"}),
     "float32": made("int16", "int8", requantize="float32", platform="onnxruntime", **INT8),
     "float64": made(requantize="float64_away", **INT8),
-    "table": made(requantize="float32", **TABLE, **INT8 | {"output": "uint8"}),
+    "table": made(requantize="float32", **INT8).with_(output=parse("uint8"), **TABLE),
     "narrow": made(requantize="multiplier", accumulator=14, accumulator_overflow="wrap", **INT8),
     "saturating": made(requantize="multiplier", accumulator=14, accumulator_overflow="saturate", **INT8),
     "wide": made("int24", "int24", requantize="tflite", **INT8),
@@ -330,8 +331,24 @@ def test_fractions_round_as_float_hardware_does():
     assert round_exact(Fraction(-1, 3), "floor") == -1 and round_exact(Fraction(1, 3), "ceil") == 1
 
 
+def test_chains_round_products_and_quotients_as_float32_does():
+    rng = np.random.default_rng(2)
+    twice = 0
+    for _ in range(400):
+        acc = int(rng.integers(-(1 << 26), 1 << 26))
+        product, y_scale = (np.float32(value) for value in rng.uniform(0.001, 2, 2))
+        factor = Fraction(float(product)) / Fraction(float(y_scale))
+        made = {"acc": acc, "sum_bits": 24, "zero_point": 0, "bounds": (-8, 7), "code": INT4, "rounding": "floor"}
+        divided = Chain(factor=factor, divisor=Fraction(float(y_scale)), product="float32_division", **made)
+        plain = Chain(factor=Fraction(float(product)), product="float32", **made)
+        assert divided._product() == Fraction(float(float_scale.float32_division(acc, product, y_scale)))
+        assert plain._product() == Fraction(float(float_scale.float32(acc, product)))
+        twice += divided._product() != nearest(nearest(Fraction(acc), 24) * factor, 24)
+    assert twice > 50
+
+
 def test_a_chain_takes_ingredients_of_another():
-    one = Chain(acc=3, factor=Fraction(1, 2), zero_point=0, bounds=(-8, 7), code=parse("int4"), rounding="half_even")
+    one = Chain(acc=3, factor=Fraction(1, 2), zero_point=0, bounds=(-8, 7), code=INT4, rounding="half_even")
     other = replace(one, rounding="half_down", acc=5)
     assert one.differing(other) == ("sum", "rounding")
     assert (one.output(), one.with_ingredients(("rounding",), other).output(), other.output()) == (2, 1, 2)

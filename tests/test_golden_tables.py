@@ -112,8 +112,8 @@ def test_wrong_tables(name):
 
 def test_a_design_looks_its_codes_up():
     entries = table("hard_swish", x_format=INT8, x_scale=0.05, y_format=UINT8, y_scale=0.02, y_zero_point=19)
-    spec = design("int8", "int8", requantize="shift", bias="int8", output="uint8", table=entries, table_input=INT8)
-    plain = spec.with_(table=None, table_input=None, output=INT8)
+    plain = design("int8", "int8", requantize="shift", bias="int8", output="int8")
+    spec = plain.with_(output=UINT8, table=entries, table_input=INT8)
     rng = np.random.default_rng(1)
     arrays = {"a": rng.integers(-128, 128, (20, 9)), "w": rng.integers(-128, 128, (9, 5)), "shift": 8}
     codes = golden(plain, operands(plain, arrays))
