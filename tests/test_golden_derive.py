@@ -73,6 +73,20 @@ def test_activations_too(p, activation):
         np.testing.assert_array_equal(golden(spec, operands(spec, arrays)), matmul_of(p, arrays, activation))
 
 
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("p", [p for p in WITH_SCALES if requantizer_of(p) != "thresholds"], ids=lambda p: p.name)
+def test_parameters_are_the_platforms_to_the_last_bit(p, per_channel):
+    spec = spec_of(p)
+    for seed in range(20):
+        arrays = case(p, 2 * seed + 1, per_channel=per_channel)
+        stored = platforms.derive(p, **{name: arrays[name] for name in ("a_scale", "w_scale", "y_scale")})
+        found = operands(spec, arrays).parameters
+        for name, value in stored.items():
+            fmt = spec.parameter_formats[name]
+            given = fmt.decode(found[name]) if name == "scale" else found[name]
+            np.testing.assert_array_equal(given, np.broadcast_to(value, N))
+
+
 def test_the_comparison_notices_another_platform():
     p = PLATFORMS["tflite-micro"]
     arrays = case(p, 0, per_channel=True)

@@ -57,15 +57,17 @@ def test_every_function_has_an_exact_twin():
 def test_entries_are_the_definition(function, rounding):
     rng = np.random.default_rng(len(function))
     differing = total = 0
-    for x_format, y_format in ((INT8, INT8), (UINT8, INT8), (INT8, UINT8), (parse("int4"), parse("int16"))):
-        numbers = {"x_scale": rng.uniform(0.01, 0.06), "y_scale": rng.uniform(0.001, 0.02), "rounding": rounding}
+    for x_format, y_format in ((INT8, INT8), (UINT8, INT8), (INT8, UINT8), (parse("int10"), parse("int16"))):
+        step = 64 / (x_format.code_range[1] - x_format.code_range[0])
+        small = 2.0**-y_format.width
+        numbers = {"x_scale": step * rng.uniform(0.1, 0.2), "y_scale": small * rng.uniform(2, 5), "rounding": rounding}
         points = {"x_zero_point": int(rng.integers(0, 8)), "y_zero_point": int(rng.integers(0, 99))}
         made = table(function, x_format=x_format, y_format=y_format, **numbers, **points)
         lo, hi = x_format.code_range
         exact = [entry(function, code, y_format=y_format, **numbers, **points) for code in range(lo, hi + 1)]
         differing += sum(one != other for one, other in zip(made, exact, strict=True))
         total += len(made)
-    assert (differing, total) == (0, 784)
+    assert (differing, total) == (0, 1792)
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
