@@ -19,11 +19,14 @@ lint: $(VENV)/ready
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks
 
-# Other people's binaries against the golden model, in an environment of their own.
+# Other people's binaries, in an environment of their own, against the golden model, then against the hardware.
 ORACLES := .venv-oracles
 ORACLES_FROM ?= oracles.txt oracles-torch.txt
-oracles: $(ORACLES)/ready
+oracles: $(ORACLES)/ready $(VENV)/ready
 	$(ORACLES)/bin/python -m pytest --noconftest -rs tests/test_oracle_*.py
+	rm -rf build/oracles
+	$(ORACLES)/bin/python tests/oracle_products.py build/oracles
+	$(BIN)/python -m pytest -n 2 -rs tests/test_sim_products.py
 
 $(ORACLES)/ready: $(ORACLES_FROM)
 	$(PYTHON) -m venv $(ORACLES)
