@@ -14,6 +14,8 @@ from golden.tensors import Operands, accumulators, golden, operands
 from hdl.layout import y_beat
 from hdl.verilog import to_verilog
 from sim import simulators
+from sim.faults_outputs import output_faults
+from sim.machine import Machine
 from sim.stimulus import random_arrays
 from sim.streams import Stream, input_streams, outputs, tiling
 
@@ -43,8 +45,11 @@ def random_codes(rng, fmt, shape):
 
 
 def random_operands(spec, m, k, n, seed):
-    """Operands whose shifts bring the sums into the range of the output; with ties where bias and multiplier allow."""
-    if spec.rule is not None:
+    """Operands whose shifts bring the sums into the range of the output; with ties where bias and multiplier allow.
+
+    From `sim.stimulus` where more than shift and multiplier scales them, or where ties depend on the zero point.
+    """
+    if spec.rule is not None or spec.threshold_count or spec.activation == "relu6" or spec.zero_point_first:
         return operands(spec, random_arrays(spec, m=m, k=k, n=n, seed=seed))
     rng = np.random.default_rng(seed)
     arrays = {"a": random_codes(rng, spec.activations, (m, k)), "w": random_codes(rng, spec.weights, (k, n))}
@@ -55,7 +60,7 @@ def random_operands(spec, m, k, n, seed):
     zero_points = [arrays.get(name, 0) for name in ("a_zero_point", "w_zero_point")]
     sums = accumulators(spec, Operands(arrays["a"], arrays["w"], {}, *zero_points)).astype(object)
     top = [int(abs(column).max()) for column in sums.T]
-    shift = np.array([int_bits(0, 2 * t) - spec.y.width for t in top]) + rng.integers(-1, 2, n)
+    shift = np.array([int_bits(0, 2 * t) - spec.code.width for t in top]) + rng.integers(-1, 2, n)
     shift = np.clip(shift, 0, MAX_SHIFT)
     if spec.bias is not None:
         arrays["bias"] = _biases(rng, spec.bias, sums, top, shift)
@@ -68,32 +73,52 @@ def random_operands(spec, m, k, n, seed):
     if spec.requantize != "none":
         arrays["shift"] = np.minimum(shift, MAX_SHIFT)
     if spec.y_zero_point:
-        arrays["y_zero_point"] = rng.integers(*spec.y.code_range, n, endpoint=True) // 4
+        arrays["y_zero_point"] = rng.integers(*spec.code.code_range, n, endpoint=True) // 4
     return operands(spec, arrays)
 
 
 def _biases(rng, fmt, sums, top, shift):
-    """About as large as the sums; three in four such that one sum of the column, plus bias, ends in a tie."""
+    """About as large as the sums; three in four such that one sum of the column, plus bias, ends in a tie.
+
+    In every other one of these it is a tie between two small outputs.
+    """
     biases = []
-    for column, largest, bits in zip(sums.T, top, shift, strict=True):
+    for n, (column, largest, bits) in enumerate(zip(sums.T, top, shift, strict=True)):
         bias = int(rng.integers(-largest, largest, endpoint=True)) // 2
         if rng.random() < 3 / 4:
             tie = 1 << int(bits) >> 1
-            bias += -(int(rng.choice(column)) + bias - tie) % (1 << int(bits))
+            one = int(rng.choice(column))
+            if n % 2:
+                bias = (int(rng.integers(-8, 8)) << int(bits)) - one
+            bias += -(one + bias - tie) % (1 << int(bits))
         biases.append(fmt.saturate(bias))
     return np.array(biases, np.int64)
 
 
+ALIKE_ABOVE_ZERO = ({"floor", "toward_zero"}, {"half_up", "half_away"}, {"half_even", "dpu"})
+
+
 def blind_roundings(spec, given):
-    """Other roundings under which these operands give the same outputs: a run on them says nothing of the rounding."""
+    """Other roundings under which these operands give the same outputs: a run on them says nothing of the rounding.
+
+    Of float32, and of thresholds, all faults under which they do. A relu before the zero point leaves only values
+    above zero, for which some roundings are the same for any operands: those do not count.
+    """
     if spec.requantize == "none":
         return []
-    right = golden(spec, given)
+    right, rounding = golden(spec, given), spec.rounding
+    if spec.requantize in ("float32", "thresholds"):
+        whole = Machine(spec, given).window()
+        faults = [fault for fault in output_faults(whole.machine) if fault.step in ("round", "scale", "threshold")]
+        blind = [fault.cause for fault in faults if (fault.y(whole) == right).all()]
+        return [cause for cause in blind if spec.activation == "none" or not cause.startswith("rounds dpu")]
     if spec.rule is not None:
         alike = [name for name, rule in RULES.items() if rule.parameters == spec.rule.parameters]
         others = [spec.with_(requantize=name) for name in alike if name != spec.requantize]
         return [other.requantize for other in others if (golden(other, given) == right).all()]
-    others = [rounding for rounding in ROUNDINGS if rounding != spec.rounding]
+    others = [other for other in ROUNDINGS if other != rounding]
+    if spec.activation != "none" and not spec.zero_point_first:
+        others = [other for other in others if {other, rounding} not in ALIKE_ABOVE_ZERO]
     return [other for other in others if (golden(spec.with_(rounding=other), given) == right).all()]
 
 

@@ -16,13 +16,14 @@ from sim.replay import build_bench, replay
 from sim.streams import tiling
 
 STALLS = (0.0, 0.3, 0.7)
+PERMUTATION = tuple(31 - 5 * code % 64 for code in range(64))
 
 
 def case(shape, size, a, w, **fields):
     """A spec for an array of shape rows x cols x lanes, and the size (M, K, N) of a product for it."""
     rows, cols, lanes = shape
     formats = {"activations": parse(a), "weights": parse(w)}
-    formats |= {name: parse(fields.pop(name)) for name in ("bias", "output") if name in fields}
+    formats |= {name: parse(fields.pop(name)) for name in ("bias", "output", "table_input") if name in fields}
     return Spec(rows=rows, cols=cols, lanes=lanes, **({"depth": 40} | formats | fields)), size
 
 
@@ -75,6 +76,61 @@ CASES = {
         **{"requantize": "multiplier", "bias": "int16", "output": "int8", "y_zero_point": True},
         **{"zero_point_order": "before_rounding", "activation": "relu"},
     ),
+    "dpu": case(
+        *((3, 4, 2), (37, 21, 19), "int8", "int4"),
+        **{"requantize": "multiplier", "bias": "int16", "output": "int8", "y_zero_point": True, "rounding": "dpu"},
+    ),
+    "float32": case(
+        *((3, 4, 2), (37, 21, 13), "int8", "int8"),
+        **{"requantize": "float32", "bias": "int32", "output": "int8", "y_zero_point": True, "a_zero_point": True},
+    ),
+    "float32 of long sums": case(
+        *((1, 3, 1), (23, 9, 8), "int16", "int16"),
+        **{"requantize": "float32", "bias": "int32", "output": "uint8", "y_zero_point": True, "clip": (3, 250)},
+    ),
+    "float32, relu6": case(
+        *((4, 2, 3), (31, 7, 9), "uint8", "int4"),
+        **{"requantize": "float32", "bias": "int32", "output": "int8", "a_zero_point": True, "y_zero_point": True},
+        **{"activation": "relu6"},
+    ),
+    "relu6": case(
+        *((3, 4, 2), (37, 21, 19), "int8", "int4"),
+        **{"requantize": "multiplier", "bias": "int16", "output": "int8", "y_zero_point": True},
+        **{"activation": "relu6", "rounding": "half_up"},
+    ),
+    "relu6, zero point before rounding": case(
+        *((2, 4, 2), (37, 21, 19), "int8", "int4"),
+        **{"requantize": "shift", "bias": "int16", "output": "int6", "y_zero_point": True},
+        **{"activation": "relu6", "zero_point_order": "before_rounding", "clip": (-30, 25)},
+    ),
+    "table": case(
+        *((3, 4, 2), (37, 21, 19), "int8", "int4"),
+        **{"requantize": "multiplier", "bias": "int16", "y_zero_point": True, "rounding": "half_up"},
+        **{"output": "int6", "table": PERMUTATION, "table_input": "int6"},
+    ),
+    "table of unsigned codes, relu": case(
+        *((4, 3, 1), (13, 13, 17), "int4", "int4"),
+        **{"requantize": "shift", "bias": "int10", "y_zero_point": True, "rounding": "half_even"},
+        **{"activation": "relu", "output": "int8", "table": PERMUTATION[:32], "table_input": "uint5"},
+    ),
+    "table of bits": case(
+        *((2, 5, 3), (11, 9, 12), "bipolar", "int6"),
+        **{"bias": "int6", "output": "bipolar", "table": tuple(code & 1 for code in range(256)), "table_input": "int8"},
+    ),
+    "thresholds": case((3, 4, 2), (37, 21, 13), "int8", "int4", requantize="thresholds", output="int4"),
+    "thresholds, one row": case(
+        *((1, 3, 1), (23, 17, 8), "uint8", "int8"),
+        **{"requantize": "thresholds", "output": "int8", "clip": (-50, 49), "a_zero_point": True},
+    ),
+    "parallel thresholds": case(
+        *((4, 2, 3), (31, 7, 9), "uint5", "int4"),
+        **{"requantize": "thresholds", "output": "uint3", "clip": (1, 6), "threshold_search": "parallel"},
+    ),
+    "one threshold": case((2, 3, 5), (9, 23, 10), "bipolar", "bipolar", requantize="thresholds", output="bipolar"),
+    "one threshold, parallel": case(
+        *((2, 3, 1), (9, 23, 10), "bipolar", "int3"),
+        **{"requantize": "thresholds", "output": "bipolar", "threshold_search": "parallel"},
+    ),
 } | {
     rule: case(
         *((3, 4, 2), (37, 21, 13), "int8", "int8"),
@@ -123,8 +179,8 @@ def test_stimulus_is_not_blind(name):
 def test_equals_the_golden_model(name, simulator, tmp_path):
     spec, (_, k, _) = CASES[name]
     given, seed = operands_of(name), seed_of(name)
-    tiles = tiling(spec, given).tiles
-    unstalled = cycles(spec, [spec.beats(k)] * tiles)
+    cut = tiling(spec, given)
+    unstalled = cycles(spec, [spec.beats(k)] * cut.tiles, cut.parameter_beats)
     for stall in STALLS:
         came = replay(built(spec, simulator), spec, given, tmp_path, stall=stall, seed=seed)
         assert differences(came.y, golden(spec, given), seed) == "", f"stall {stall}"
@@ -165,7 +221,10 @@ def test_cycles_in_figures():
 DEPTHS = (9, 1, 31, 2, 2, 29, 5, 1, 17)
 
 
-@pytest.mark.parametrize("name", ["shift", "all zero points", "binary, odd pad, few beats"])
+@pytest.mark.parametrize(
+    "name",
+    ["shift", "all zero points", "binary, odd pad, few beats", "float32, relu6", "thresholds", "parallel thresholds"],
+)
 @EACH_SIMULATOR
 def test_tiles_of_different_depth_follow_each_other(name, simulator, tmp_path):
     spec = CASES[name][0]
@@ -173,13 +232,15 @@ def test_tiles_of_different_depth_follow_each_other(name, simulator, tmp_path):
     came, took = replay_streams(built(spec, simulator), spec, products, tmp_path)
     for k, y, given in zip(DEPTHS, came, products, strict=True):
         assert differences(y, golden(spec, given), f"its index in DEPTHS, K = {k}") == ""
-    assert took == cycles(spec, [spec.beats(k) for k in DEPTHS for _ in range(2)])
+    sets = [beats for given in products for beats in tiling(spec, given).parameter_beats]
+    assert took == cycles(spec, [spec.beats(k) for k in DEPTHS for _ in range(2)], sets)
 
 
 @pytest.mark.parametrize("stalled", ["a", "w", "p", "y"])
+@pytest.mark.parametrize("name", ["all zero points", "thresholds"])
 @EACH_SIMULATOR
-def test_one_stream_alone_stalls(stalled, simulator, tmp_path):
-    spec = CASES["all zero points"][0]
+def test_one_stream_alone_stalls(name, stalled, simulator, tmp_path):
+    spec = CASES[name][0]
     products = [random_operands(spec, spec.rows, k, spec.cols + 1, seed) for seed, k in enumerate(DEPTHS)]
     came, _ = replay_streams(built(spec, simulator), spec, products, tmp_path, **{stalled: 0.9})
     for k, y, given in zip(DEPTHS, came, products, strict=True):
