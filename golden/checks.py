@@ -4,7 +4,7 @@ import re
 from dataclasses import fields
 from typing import Any, cast
 
-from .formats import Bipolar
+from .formats import Bipolar, Integer, OutputFormat
 from .keywords import VERILOG_KEYWORDS
 from .ops import int_bits
 from .platform_table import PLATFORMS
@@ -62,7 +62,7 @@ def _operands(spec):
         if fmt.width > OPERAND_WIDTH:
             raise ValueError(f"{field} must be at most {OPERAND_WIDTH} bits wide, not {fmt}")
     for field, fmt in (("a_zero_point", spec.activations), ("w_zero_point", spec.weights)):
-        if getattr(spec, field) and isinstance(fmt, Bipolar):
+        if getattr(spec, field) and not isinstance(fmt, Integer):
             raise ValueError(f"{field} needs an integer format, not {fmt}")
 
 
@@ -108,8 +108,8 @@ def _requantizer(spec):
         raise ValueError(f"zero_point_order must be after_rounding with requantize {spec.requantize!r}")
     if spec.rule is not None:
         _rule(spec, spec.rule)
-    if isinstance(spec.bias, Bipolar):
-        raise ValueError("bias needs an integer format, not bipolar")
+    if spec.bias is not None and not isinstance(spec.bias, Integer):
+        raise ValueError(f"bias needs an integer format, not {spec.bias}")
 
 
 def _rule(spec, rule: Rule):
@@ -130,7 +130,7 @@ def _table(spec):
     if spec.requantize == "thresholds":
         raise ValueError("thresholds take no table; put its function into them")
     fmt = spec.table_input
-    if isinstance(fmt, Bipolar) or fmt.width > TABLE_INPUT:
+    if not isinstance(fmt, Integer) or fmt.width > TABLE_INPUT:
         raise ValueError(f"table_input must be an integer format of at most {TABLE_INPUT} bits, not {fmt}")
     if len(spec.table) != 1 << fmt.width:
         raise ValueError(f"table must have {1 << fmt.width} entries for {fmt}, not {len(spec.table)}")
@@ -141,6 +141,8 @@ def _table(spec):
 
 
 def _output(spec):
+    if not isinstance(spec.output, OutputFormat | None):
+        raise ValueError(f"output must be an integer, fixed-point or bipolar format, not {spec.output}")
     if spec.output is None:
         if spec.requantize != "none":
             raise ValueError(f"output must be given with requantize {spec.requantize!r}")

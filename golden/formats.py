@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .minifloat import MINIFLOATS, MiniFloat
 from .ops import where
 
 MAX_WIDTH = 64  # so that every code is an int64
@@ -96,15 +97,122 @@ class Bipolar:
         return self.name
 
 
-Format = Integer | Bipolar
+@dataclass(frozen=True)
+class SignMagnitude:
+    """A sign bit above a magnitude of width - 1 bits; codes are unsigned, two of them stand for zero."""
 
-KNOWN = "int1..int64, uint1..uint63, q3.4 and uq3.4 (integer bits with the sign, fraction bits), bipolar"
+    width: int
+
+    signed = False
+    fraction = 0
+
+    def __post_init__(self):
+        if not 2 <= self.width <= 32:
+            raise ValueError(f"width of sm must be 2 to 32, not {self.width}")
+
+    @property
+    def name(self):
+        return f"sm{self.width}"
+
+    @property
+    def code_range(self):
+        """Smallest and largest code."""
+        return 0, (1 << self.width) - 1
+
+    @property
+    def decoded_range(self):
+        """Smallest and largest decoded integer."""
+        largest = (1 << self.width - 1) - 1
+        return -largest, largest
+
+    def decode(self, code):
+        """The magnitude, negative where the sign bit is set."""
+        magnitude = code & (1 << self.width - 1) - 1
+        return where(code >> self.width - 1 == 1, -magnitude, magnitude)
+
+    def __str__(self):
+        return self.name
+
+
+@dataclass(frozen=True)
+class Ternary:
+    """-1, 0 or +1 as a two's complement code of two bits; the spare code -2 is refused here, and zero in hardware."""
+
+    width = 2
+    signed = True
+    fraction = 0
+    name = "ternary"
+    code_range = (-1, 1)
+    decoded_range = (-1, 1)
+
+    def decode(self, code):
+        """The code itself."""
+        return code
+
+    def __str__(self):
+        return self.name
+
+
+@dataclass(frozen=True)
+class PowerOfTwo:
+    """Zero, or a signed power of two: a sign bit above an exponent field e; 0 for e = 0, else +-2**(e - 1).
+
+    Logarithmic quantization, of which a product is a shift. A product with the largest of width 6 has 2**30.
+    """
+
+    width: int
+
+    signed = False
+    fraction = 0
+
+    def __post_init__(self):
+        if not 2 <= self.width <= 6:
+            raise ValueError(f"width of pot must be 2 to 6, not {self.width}")
+
+    @property
+    def name(self):
+        return f"pot{self.width}"
+
+    @property
+    def code_range(self):
+        """Smallest and largest code."""
+        return 0, (1 << self.width) - 1
+
+    @property
+    def decoded_range(self):
+        """Smallest and largest decoded integer."""
+        largest = 1 << (1 << self.width - 1) - 2
+        return -largest, largest
+
+    def decode(self, code):
+        """0, or 2**(e - 1) with the sign."""
+        field = code & (1 << self.width - 1) - 1
+        magnitude = (where(field > 0, 1, 0) << field) >> 1
+        return where(code >> self.width - 1 == 1, -magnitude, magnitude)
+
+    def __str__(self):
+        return self.name
+
+
+Format = Integer | Bipolar | SignMagnitude | Ternary | PowerOfTwo | MiniFloat
+OutputFormat = Integer | Bipolar
+
+KNOWN = (
+    "int1..int64, uint1..uint63, q3.4 and uq3.4 (integer bits with the sign, fraction bits), bipolar, ternary, "
+    f"sm2..sm32, pot2..pot6, {', '.join(MINIFLOATS)}"
+)
 
 
 def parse(name):
     """The format of that name. Raises ValueError for a name that no format has."""
     if name in ("bipolar", "binary"):
         return Bipolar()
+    if name == "ternary":
+        return Ternary()
+    if name in MINIFLOATS:
+        return MINIFLOATS[name]
+    if match := re.fullmatch(r"(sm|pot)([0-9]{1,6})", name):
+        return {"sm": SignMagnitude, "pot": PowerOfTwo}[match[1]](int(match[2]))
     if match := re.fullmatch(r"(u?)int([0-9]{1,6})", name):
         return Integer(int(match[2]), signed=not match[1])
     if match := re.fullmatch(r"(u?)q([0-9]{1,6})\.([0-9]{1,6})", name):

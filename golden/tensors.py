@@ -8,6 +8,7 @@ from .checks import MAX_SHIFT
 from .derive import derived, takes
 from .ieee import Float
 from .mac import accumulate, accumulator_range
+from .minifloat import MiniFloat
 from .requantize import requantize_array
 
 ZERO_POINTS = ("a_zero_point", "w_zero_point")
@@ -134,6 +135,9 @@ def _codes(name, value, fmt, ndim=None, bounds=None):
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         place = f"{name}{list(index) if index else ''}"
         raise ValueError(f"{place} is {int(value[index])}, outside {fmt} [{lo}, {hi}]")
+    if isinstance(fmt, MiniFloat) and not fmt.is_number(value.astype(np.int64)).all():
+        index = tuple(int(i) for i in np.argwhere(~fmt.is_number(value.astype(np.int64)))[0])
+        raise ValueError(f"{name}{list(index) if index else ''} is {int(value[index])}, which is no number in {fmt}")
     return value.astype(np.int64)
 
 

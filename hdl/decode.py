@@ -1,27 +1,54 @@
 """Where codes become exact integers: the entry of the array, once per operand and not once per element."""
 
-from amaranth.hdl import Cat, Signal, Value
+from amaranth.hdl import Cat, Mux, Shape, Signal, Value
 
-from golden.formats import Bipolar
+from golden.formats import Format, PowerOfTwo, SignMagnitude, Ternary
+from golden.minifloat import MiniFloat
 
-from .words import shape_of
+from .words import shape_of, shift_left
 
 
 def decoded(m, codes: Value, fmt, interval, zero_point: Value | None, name: str) -> Value:
     """The codes of one format, decoded and less their zero point, as a bundle of operands for the array.
 
-    `interval` is that of a decoded operand. A bipolar operand stays the code it is.
+    `interval` is that of a decoded operand.
     """
-    if isinstance(fmt, Bipolar):
-        return codes
     operands = []
     for index in range(len(codes) // fmt.width):
         operand = Signal(shape_of(*interval), name=f"{name}_{index}")
-        code = _as_integer(codes.word_select(index, fmt.width), fmt)
-        m.d.comb += operand.eq(code if zero_point is None else code - _as_integer(zero_point, fmt))
+        code = as_integer(codes.word_select(index, fmt.width), fmt)
+        m.d.comb += operand.eq(code if zero_point is None else code - as_integer(zero_point, fmt))
         operands.append(operand)
     return Cat(*operands)
 
 
-def _as_integer(code, fmt):
+def as_integer(code: Value, fmt: Format) -> Value:
+    """The exact integer that a code stands for; zero for the spare code of ternary. NaN and infinity mean nothing."""
+    match fmt:
+        case SignMagnitude():
+            return with_sign(code[-1], code[:-1])
+        case Ternary():
+            return Mux(code[0], Mux(code[1], -1, 1), 0)
+        case PowerOfTwo():
+            return with_sign(code[-1], shift_left(Cat(code[:-1] != 0), code[:-1])[1:])
+        case MiniFloat():
+            significand, shift = float_parts(code, fmt)
+            return with_sign(code[-1], shift_left(significand, shift))
     return code.as_signed() if fmt.signed else code
+
+
+def float_parts(code: Value, fmt: MiniFloat) -> tuple[Value, Value]:
+    """(significand, shift) of a minifloat without its sign: significand << shift in units of its smallest number."""
+    exponent = code[fmt.mantissa_bits : -1]
+    significand = Cat(code[: fmt.mantissa_bits], exponent != 0)
+    return significand, Mux(exponent == 0, 0, exponent - 1)[: fmt.exponent_bits]
+
+
+def with_sign(negative: Value, magnitude: Value) -> Value:
+    """The magnitude, negative where told."""
+    return Mux(negative, -magnitude, magnitude)
+
+
+def code_shape(fmt: Format):
+    """Shape of a code that travels through the array as it is."""
+    return Shape(fmt.width, signed=False)

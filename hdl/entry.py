@@ -9,6 +9,7 @@ from golden.spec import Spec
 from .decode import decoded
 from .layout import a_beat, has_pad_mark, w_beat
 from .mac import FLAGS, a_bundle_width, w_bundle_width
+from .multiply import dot_product
 from .stream import packet
 
 
@@ -67,7 +68,8 @@ class Entry(wiring.Component):
         spec, bits = self.spec, self.a.p.data
         codes = bits[: spec.rows * spec.lanes * spec.activations.width]
         zero_point = bits[-spec.activations.width :] if spec.a_zero_point else None
-        operands = decoded(m, codes, spec.activations, spec.a_range, zero_point, "a")
+        coded = "a" in dot_product(spec).coded
+        operands = codes if coded else decoded(m, codes, spec.activations, spec.a_range, zero_point, "a")
         if not has_pad_mark(spec):
             return operands
         return Cat(Cat(operands.word_select(row, spec.lanes), bits[len(codes)]) for row in range(spec.rows))
@@ -76,4 +78,6 @@ class Entry(wiring.Component):
         spec, bits = self.spec, self.w.p.data
         codes = bits[: spec.cols * spec.lanes * spec.weights.width]
         zero_point = bits[-spec.weights.width :] if spec.w_zero_point else None
+        if "w" in dot_product(spec).coded:
+            return codes
         return decoded(m, codes, spec.weights, spec.w_range, zero_point, "w")

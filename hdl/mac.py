@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from golden.formats import Bipolar
 from golden.spec import Spec
 
+from .decode import code_shape
 from .layout import has_pad_mark
 from .multiply import dot_product
 from .words import Word, add, shape_of
@@ -15,13 +15,13 @@ FLAGS = data.StructLayout({"valid": 1, "first": 1, "last": 1})
 
 
 def a_shape(spec: Spec):
-    """Shape of one activation in the array: decoded, less its zero point; a bipolar one travels as its code."""
-    return shape_of(*(spec.activations.code_range if isinstance(spec.activations, Bipolar) else spec.a_range))
+    """Shape of one activation in the array: its code, or decoded and less its zero point, as the dot product wants."""
+    return code_shape(spec.activations) if "a" in dot_product(spec).coded else shape_of(*spec.a_range)
 
 
 def w_shape(spec: Spec):
-    """Shape of one weight in the array: decoded, less its zero point; a bipolar one travels as its code."""
-    return shape_of(*(spec.weights.code_range if isinstance(spec.weights, Bipolar) else spec.w_range))
+    """Shape of one weight in the array, likewise."""
+    return code_shape(spec.weights) if "w" in dot_product(spec).coded else shape_of(*spec.w_range)
 
 
 def a_bundle_width(spec: Spec):

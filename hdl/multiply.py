@@ -1,15 +1,18 @@
 """Products of operand pairs, one multiplier per kind of pairing, all behind `dot_product`.
 
 Each kind gives the words whose sum is the dot product of one beat; a tree with a register after each level adds them.
+`coded` says which operands it takes as codes ("a", "w"); the others come decoded, less their zero points.
 benchmarks/luts.py counts what each costs.
 """
 
-from amaranth.hdl import Module, Mux, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from golden.formats import Bipolar
+from golden.formats import Bipolar, PowerOfTwo
+from golden.minifloat import MiniFloat
 from golden.spec import Spec, scale_interval
 
-from .words import Word, add_shifted, add_tree, gate, negative, register, shape_of, tree_levels
+from .decode import float_parts, with_sign
+from .words import Word, add_shifted, add_tree, gate, negative, register, shape_of, shift_left, tree_levels
 
 GROUP = 3
 
@@ -20,6 +23,8 @@ class DspDot:
     The products are registered on their own, so that synthesis maps each to a DSP block or to its own multiplier
     instead of merging products and sums.
     """
+
+    coded = ()
 
     def __init__(self, spec: Spec):
         self.spec = spec
@@ -43,6 +48,8 @@ class PlaneDot:
     are summed plane by plane, then planes two by two, whose low bits pass by the adder.
     Latency max(1, ceil(log2(lanes)) + ceil(log2(bits of y))), throughput 1, no overflow.
     """
+
+    coded = ()
 
     def __init__(self, spec: Spec):
         self.spec = spec
@@ -81,6 +88,7 @@ class SignDot:
     def __init__(self, spec: Spec):
         self.spec = spec
         self.weights_are_signs = isinstance(spec.weights, Bipolar)
+        self.coded = ("w",) if self.weights_are_signs else ("a",)
 
     @property
     def latency(self):
@@ -100,6 +108,8 @@ class BinaryDot:
 
     With `pad` the last lane counts as no pair at all. Latency 2 + ceil(log2(ceil(lanes / 3))), throughput 1.
     """
+
+    coded = ("a", "w")
 
     def __init__(self, spec: Spec):
         self.spec = spec
@@ -130,10 +140,82 @@ class BinaryDot:
         return register(m, Word(paired.value - 2 * mismatches.value, *self.spec.beat_range), "sum")
 
 
+class ShiftDot:
+    """sum_l +-(x[l] << e[l]) for an operand that is a signed power of two: no multiplier.
+
+    Latency 2 + ceil(log2(lanes)), throughput 1, no overflow.
+    """
+
+    def __init__(self, spec: Spec):
+        self.spec = spec
+        self.coded = ("w",) if isinstance(spec.weights, PowerOfTwo) else ("a",)
+
+    @property
+    def latency(self):
+        return 2 + tree_levels(self.spec.lanes)
+
+    def build(self, m: Module, a: list[Value], w: list[Value], pad: Value | None) -> Word:
+        values, codes = (a, w) if self.coded == ("w",) else (w, a)
+        pairs = enumerate(zip(values, codes, strict=True))
+        return add_tree(m, [self._product(m, x, code, f"{lane}") for lane, (x, code) in pairs], "sum")
+
+    def _product(self, m, x, code, lane):
+        lo, hi = self.spec.product_range
+        top = max(-lo, hi)
+        field, nothing = code[:-1], code[:-1] == 0
+        wide = x if x.shape().signed else Cat(x, Const(0, 1)).as_signed()
+        moved = shift_left(wide, field)[1:].as_signed()  # 2**e, halved
+        shifted = register(m, Word(moved, -top, top), f"shifted_{lane}")
+        negative_now = register(m, Word(code[-1], 0, 1), f"negative_{lane}").value
+        zero = register(m, Word(nothing, 0, 1), f"zero_{lane}").value
+        signed_product = Mux(zero, 0, with_sign(negative_now, shifted.value))
+        return register(m, Word(signed_product, lo, hi), f"product_{lane}")
+
+
+class FloatDot:
+    """sum_l a[l] * w[l] for two minifloats, exactly: short significands multiplied, products shifted to one grid.
+
+    Latency 2 + ceil(log2(lanes)), throughput 1, no overflow (a Kulisch accumulator).
+    """
+
+    coded = ("a", "w")
+
+    def __init__(self, spec: Spec):
+        self.spec = spec
+
+    @property
+    def latency(self):
+        return 2 + tree_levels(self.spec.lanes)
+
+    def build(self, m: Module, a: list[Value], w: list[Value], pad: Value | None) -> Word:
+        pairs = enumerate(zip(a, w, strict=True))
+        return add_tree(m, [self._product(m, x, y, f"{lane}") for lane, (x, y) in pairs], "sum")
+
+    def _product(self, m, x, y, lane):
+        a, w = self.spec.activations, self.spec.weights
+        (fx, ex), (fy, ey) = float_parts(x, a), float_parts(y, w)
+        most = (2 << a.mantissa_bits) - 1, (2 << w.mantissa_bits) - 1
+        significand = register(m, Word(fx * fy, 0, most[0] * most[1]), f"significand_{lane}")
+        shift = Signal(range(_most_shift(a) + _most_shift(w) + 1), name=f"exponent_{lane}", reset_less=True)
+        m.d.sync += shift.eq(ex + ey)
+        sign = register(m, Word(x[-1] ^ y[-1], 0, 1), f"negative_{lane}").value
+        shifted = shift_left(significand.value, shift)
+        return register(m, Word(with_sign(sign, shifted), *self.spec.product_range), f"product_{lane}")
+
+
+def _most_shift(fmt):
+    return (1 << fmt.exponent_bits) - 2
+
+
 def dot_product(spec: Spec):
     """The dot product that suits the spec's pair of formats."""
+    formats = (spec.activations, spec.weights)
     if spec.is_binary:
         return BinaryDot(spec)
-    if isinstance(spec.activations, Bipolar) or isinstance(spec.weights, Bipolar):
+    if any(isinstance(fmt, Bipolar) for fmt in formats):
         return SignDot(spec)
+    if all(isinstance(fmt, MiniFloat) for fmt in formats):
+        return FloatDot(spec)
+    if any(isinstance(fmt, PowerOfTwo) for fmt in formats):
+        return ShiftDot(spec)
     return PlaneDot(spec) if spec.multiply == "logic" else DspDot(spec)

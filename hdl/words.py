@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil, log2
 
-from amaranth.hdl import Cat, Module, Shape, Signal, Value, ValueLike
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, ValueLike
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,14 @@ def gate(value: Value, bit: Value) -> Value:
 def negative(word: Word) -> Word:
     """Minus the word."""
     return Word(-Value.cast(word.value), -word.hi, -word.lo)
+
+
+def shift_left(value: Value, by: Value) -> Value:
+    """value * 2**by, one bit of `by` after the other."""
+    for bit in range(len(by)):
+        moved = Cat(Const(0, 1 << bit), value)
+        value = Mux(by[bit], moved.as_signed() if value.shape().signed else moved, value)
+    return value
 
 
 def add_shifted(low: Word, high: Word, shift: int) -> Word:

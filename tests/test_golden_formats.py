@@ -5,9 +5,14 @@ import oracle
 import pytest
 
 from golden.formats import Bipolar, Integer, from_bits, parse, to_bits
+from golden.minifloat import MINIFLOATS
 
 SMALL = [(width, signed) for width in range(1, 11) for signed in (True, False)]
-KNOWN = "int1..int64, uint1..uint63, q3.4 and uq3.4 (integer bits with the sign, fraction bits), bipolar"
+KNOWN = (
+    "int1..int64, uint1..uint63, q3.4 and uq3.4 (integer bits with the sign, fraction bits), bipolar, ternary, "
+    "sm2..sm32, pot2..pot6, float8_e4m3fn, float8_e5m2, float8_e4m3fnuz, float8_e5m2fnuz, float6_e3m2fn, "
+    "float6_e2m3fn, float4_e2m1fn"
+)
 
 
 def code_range(width, signed):
@@ -148,6 +153,47 @@ def test_bipolar(name):
     assert from_bits(to_bits([0, 1], fmt), fmt).tolist() == [0, 1]
 
 
+def sign_magnitude(code, width):
+    sign, magnitude = divmod(code, 2 ** (width - 1))
+    return -magnitude if sign else magnitude
+
+
+def power_of_two(code, width):
+    sign, field = divmod(code, 2 ** (width - 1))
+    return (-1) ** sign * 2 ** (field - 1) if field else 0
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [(f"sm{width}", sign_magnitude) for width in range(2, 9)]
+    + [(f"pot{width}", power_of_two) for width in range(2, 7)],
+)
+def test_sign_magnitude_and_powers_of_two(name, expected):
+    fmt = parse(name)
+    codes = np.arange(2**fmt.width)
+    decoded = [expected(code, fmt.width) for code in codes.tolist()]
+    assert fmt.decode(codes).tolist() == decoded == [fmt.decode(code) for code in codes.tolist()]
+    assert fmt.decoded_range == (min(decoded), max(decoded))
+    assert (fmt.code_range, fmt.signed, fmt.fraction, str(fmt)) == ((0, 2**fmt.width - 1), False, 0, name)
+    assert decoded.count(0) == 2
+    assert from_bits(to_bits(codes, fmt), fmt).tolist() == codes.tolist()
+
+
+def test_ternary():
+    fmt = parse("ternary")
+    assert (fmt.width, fmt.signed, fmt.fraction, str(fmt)) == (2, True, 0, "ternary")
+    assert fmt.code_range == fmt.decoded_range == (-1, 1)
+    assert fmt.decode(np.array([-1, 0, 1])).tolist() == [-1, 0, 1]
+    assert to_bits([-1, 0, 1], fmt).tolist() == [3, 0, 1]
+    assert from_bits([3, 0, 1], fmt).tolist() == [-1, 0, 1]
+
+
+@pytest.mark.parametrize("name", MINIFLOATS)
+def test_minifloats_by_name(name):
+    assert parse(name) is MINIFLOATS[name]
+    assert str(parse(name)) == name
+
+
 def test_formats_are_values():
     assert parse("int4") == Integer(4, signed=True) != parse("uint4")
     assert len({parse("int4"), parse("int4"), parse("q2.2"), Bipolar(), Bipolar()}) == 3
@@ -163,11 +209,15 @@ ERRORS = {
     "q0.0": "width of int must be 1 to 64, not 0",
     "q33.32": "width of int must be 1 to 64, not 65",
     "uq32.32": "width of uint must be 1 to 63, not 64",
+    "sm1": "width of sm must be 2 to 32, not 1",
+    "sm33": "width of sm must be 2 to 32, not 33",
+    "pot1": "width of pot must be 2 to 6, not 1",
+    "pot7": "width of pot must be 2 to 6, not 7",
 } | {
     name: f"unknown format {name!r}; known are {KNOWN}"
     for name in (
         *("", "int", "float8", "Int8", "int-4", "int8 ", " int8", "int8\n", "int1000000"),
-        *("q4", "q.4", "q4.", "q-1.4", "ternary", "int\u0664", "u8", "bipolar1"),
+        *("q4", "q.4", "q4.", "q-1.4", "ternary2", "int\u0664", "u8", "bipolar1"),
     )
 }
 

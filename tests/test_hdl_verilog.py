@@ -58,6 +58,16 @@ DESIGNS = {
         rule: design("int8", "int8", requantize=rule, bias="int32", output=output, y_zero_point=True)
         for rule, output in zip(HARDWARE_RULES, ("int8", "uint8", "int16", "int16", "int8"), strict=True)
     },
+    "thresholds": design("int4", "int4", requantize="thresholds", output="uint3", clip=(0, 5)),
+    "parallel thresholds": design(
+        *("int4", "int4", 1, 1), requantize="thresholds", output="int2", threshold_search="parallel"
+    ),
+    "one threshold": design("int4", "int4", requantize="thresholds", output="bipolar"),
+    "sign-magnitude": design("sm4", "sm3"),
+    "powers of two": design("uint5", "pot4"),
+    "ternary": design("ternary", "int6"),
+    "small floats": design("float4_e2m1fn", "float6_e3m2fn", requantize="shift", output="int8"),
+    "float and integer": design("float6_e2m3fn", "int4", requantize="shift", output="int8"),
     "table": design("int8", "int8", output="uint4", requantize="shift", table=TABLE, table_input=parse("int5")),
     "relu6": design("int8", "int8", requantize="float32", bias="int32", output="uint8", activation="relu6"),
     "dpu": design("int8", "int8", requantize="shift", output="int8", rounding="dpu"),
@@ -126,6 +136,7 @@ def random_design(seed):
     """Any design that the specification allows."""
     pick = Random(seed).choice
     formats = ["int1", "uint1", "int2", "uint2", "int4", "uint4", "int8", "uint8", "q2.3", "bipolar"]
+    formats += ["ternary", "sm3", "pot3", "float4_e2m1fn", "float6_e2m3fn"]
     while True:
         fields = {name: pick((1, 2, 3, 5)) for name in ("rows", "cols", "lanes")} | {"depth": pick((1, 2, 9, 64))}
         fields |= {
@@ -215,6 +226,8 @@ def test_top_ports_are_axi4_streams(name, verilog):
         expected[f"{prefix}_tdata"] = (forward, 8 * -(-beat.width // 8))
         expected |= {f"{prefix}_tvalid": (forward, 1), f"{prefix}_tlast": (forward, 1)}
         expected[f"{prefix}_tready"] = (backward, 1)
+    if spec.threshold_count:
+        expected["unsorted"] = ("output", 1)
     assert ports(verilog(name), spec.name) == expected
 
 
@@ -242,7 +255,8 @@ def fixed_modules(spec, text):
 def test_one_module_per_distinct_component(name, verilog):
     spec, text = DESIGNS[name], verilog(name)
     kinds = ["", "_array", "_entry", "_schedule", "_output", "_column", "_pe", "_requantize"]
-    assert fixed_modules(spec, text) == sorted(kinds + ["_parameters"] * bool(spec.parameters))
+    bank = ["_thresholds"] if spec.threshold_count else ["_parameters"] * bool(spec.parameters)
+    assert fixed_modules(spec, text) == sorted(kinds + bank)
     bodies = modules(text)
     assert len(bodies) == len(module_names(text)) == len(set(bodies.values()))
     instances = re.findall(rf"^  ({spec.name}\w*) \w+ \($", text, flags=re.M)

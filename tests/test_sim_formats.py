@@ -2,6 +2,7 @@
 
 import subprocess
 from fractions import Fraction
+from itertools import product as every
 from random import Random
 
 import numpy as np
@@ -20,18 +21,53 @@ ROWS, COLS, LANES = 2, 4, 3
 NEEDS_ICARUS = pytest.mark.skipif(bool(missing("icarus")), reason=missing("icarus"))
 
 
+OTHERS = ["sm2", "sm3", "ternary", "pot2", "pot3", "pot4", "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn"]
+PARTNERS = ["int3", "uint2", "bipolar", "sm3", "ternary", "pot3", "float4_e2m1fn"]
+
+
 def width_of(name):
     return 1 if name == "bipolar" else int(name.removeprefix("u").removeprefix("int"))
 
 
 def codes_of(name):
     """Every code of a format."""
+    if name == "ternary":
+        return range(-1, 2)
+    if name in VALUES:
+        return range(len(VALUES[name]))
     width = width_of(name)
     return range(-(1 << width - 1), 1 << width - 1) if name.startswith("int") else range(1 << width)
 
 
+def both_signs(values):
+    """What codes with a sign bit above a magnitude stand for."""
+    return [*values, *(-value for value in values)]
+
+
+def float_values(exponent_bits, mantissa_bits, numbers=None):
+    """Non-negative minifloats in units of the smallest one; the first `numbers` of them, the others being none."""
+    steps = 2**mantissa_bits
+    values = [f if e == 0 else (steps + f) << e - 1 for e in range(2**exponent_bits) for f in range(steps)]
+    return both_signs(values[:numbers])
+
+
+VALUES = {
+    **{f"sm{width}": both_signs(range(2 ** (width - 1))) for width in (2, 3, 8)},
+    **{f"pot{width}": both_signs([0, *(2**e for e in range(2 ** (width - 1) - 1))]) for width in (2, 3, 4, 6)},
+    "float4_e2m1fn": float_values(2, 1),
+    "float6_e2m3fn": float_values(2, 3),
+    "float6_e3m2fn": float_values(3, 2),
+}
+
+
+def decode_one(name, code):
+    if name == "bipolar":
+        return 2 * code - 1
+    return VALUES[name][code] if name in VALUES else code
+
+
 def decode(name, codes):
-    return np.array([[2 * code - 1 if name == "bipolar" else code for code in row] for row in codes.tolist()], object)
+    return np.array([[decode_one(name, code) for code in row] for row in codes.tolist()], object)
 
 
 def expected(a_name, w_name, a, w):
@@ -103,10 +139,77 @@ def test_every_pair_of_codes(a_name, w_name, tmp_path):
     check(a_name, w_name, in_icarus, tmp_path)
 
 
+@NEEDS_ICARUS
+@pytest.mark.parametrize(("a_name", "w_name"), sorted({*every(OTHERS, PARTNERS), *every(PARTNERS, OTHERS)}))
+def test_every_pair_of_codes_of_other_formats(a_name, w_name, tmp_path):
+    check(a_name, w_name, in_icarus, tmp_path)
+
+
+EIGHT_BITS = {"float8_e4m3fn": (4, 3, 127), "float8_e5m2": (5, 2, 124), "float8_e4m3fnuz": (4, 3, 128)}
+
+
+@NEEDS_ICARUS
+@pytest.mark.parametrize("w_name", [*EIGHT_BITS, "int8"])
+@pytest.mark.parametrize("a_name", EIGHT_BITS)
+def test_eight_bit_floats(a_name, w_name, tmp_path):
+    """Every number of both signs meets extremes and random partners; what is left of the exact sum fits 64 bits."""
+    spec = Spec(
+        activations=parse(a_name), weights=parse(w_name), rows=4, cols=3, lanes=2, depth=5, output=parse("int64")
+    )
+    random = Random(f"{a_name} {w_name}")
+
+    def numbers(name):
+        return sorted(EIGHT_NUMBERS.get(name, range(-128, 128)))
+
+    a = np.array([code for code in numbers(a_name) for _ in range(2)])[:, None] * [1, 0, 0, 0, 0]
+    a[:, 1:] = [[random.choice(numbers(a_name)[:40]) for _ in range(4)] for _ in a]
+    w = np.array([[random.choice(numbers(w_name)) for _ in range(6)] for _ in range(5)])
+    w[0, :2] = numbers(w_name)[0], numbers(w_name)[-1]
+    (y,) = in_icarus(spec, [operands(spec, {"a": a, "w": w})], tmp_path)
+    rows = [[decode_eight(a_name, code) for code in row] for row in a.tolist()]
+    columns = np.array([[decode_eight(w_name, code) for code in row] for row in w.tolist()], object)
+    exact = oracle.product(np.array(rows, object), columns)
+    assert y.tolist() == [[oracle.clamp(total, -(2**63), 2**63 - 1) for total in row] for row in exact]
+
+
+EIGHT_NUMBERS = {
+    name: [code + sign for sign in (0, 128) for code in range(numbers) if (code + sign, name[-2:]) != (128, "uz")]
+    for name, (_, _, numbers) in EIGHT_BITS.items()
+}
+
+
+def decode_eight(name, code):
+    if name not in EIGHT_BITS:
+        return code
+    exponent_bits, mantissa_bits, _ = EIGHT_BITS[name]
+    return float_values(exponent_bits, mantissa_bits)[code]
+
+
+@NEEDS_ICARUS
+def test_the_spare_code_of_ternary_is_zero_in_hardware(tmp_path):
+    """Golden refuses it; bits that a broken memory sends count as nothing."""
+    spec = Spec(activations=parse("int3"), weights=parse("ternary"), rows=1, cols=4, lanes=1, depth=2, name="formats")
+    as_int2 = spec.with_(weights=parse("int2"))
+    given = operands(as_int2, {"a": np.array([[3, 3]]), "w": np.array([[-2, -1, 0, 1], [-2, -2, -2, -2]])})
+    (y,) = in_icarus(spec, [given], tmp_path)
+    assert y.tolist() == [[0, -3, 0, 3]]
+    with pytest.raises(ValueError) as error:
+        operands(spec, {"a": given.a, "w": given.w})
+    assert str(error.value) == "w[0, 0] is -2, outside ternary [-1, 1]"
+
+
+def test_what_is_no_number_is_refused():
+    spec = Spec(activations=parse("int3"), weights=parse("float8_e4m3fn"), name="formats")
+    with pytest.raises(ValueError) as error:
+        operands(spec, {"a": np.zeros((1, 2), int), "w": np.array([[0, 0], [126, 127]])})
+    assert str(error.value) == "w[1, 1] is 127, which is no number in float8_e4m3fn"
+
+
 @pytest.mark.skipif(bool(missing("verilator")), reason=missing("verilator"))
 @pytest.mark.parametrize(
     ("a_name", "w_name"),
-    [("int4", "uint3"), ("uint1", "int1"), ("bipolar", "bipolar"), ("bipolar", "int4"), ("uint4", "bipolar")],
+    [("int3", "sm3"), ("ternary", "pot4"), ("float4_e2m1fn", "float6_e3m2fn")]
+    + [("int4", "uint3"), ("uint1", "int1"), ("bipolar", "bipolar"), ("bipolar", "int4"), ("uint4", "bipolar")],
 )
 def test_every_pair_of_codes_in_verilator(a_name, w_name, tmp_path):
     check(a_name, w_name, in_verilator, tmp_path)
