@@ -158,6 +158,16 @@ def test_planted_multiplier_of_16_bits():
     assert text == f"scale: {0x6000} * 2^-30 there, {0x60006000} * 2^-46 here (multiplier of 16 bits there, 31 here)"
 
 
+def test_scales_formed_alike_are_no_cause():
+    """The same with real scales, which both sides combine in float64."""
+    scales = {"a_scale": np.float32(1), "w_scale": np.float32(0x60006 / (1 << 34)), "y_scale": np.float32(1)}
+    here, there = Fraction(0x60006, 1 << 34), Fraction(0x6000, 1 << 30)
+    acc = next(s for s in range(1 << 20) if round_exact(s * here, "half_up") != round_exact(s * there, "half_up"))
+    spec = made(requantize="tflite_single", platform="tosa", **INT8 | {"output": "int16"})
+    _, text = only_reason("tosa-int16", sums_of(spec, [acc], **scales))
+    assert text == f"scale: {0x6000} * 2^-30 there, {0x60006000} * 2^-46 here (multiplier of 16 bits there, 31 here)"
+
+
 def test_planted_scales_multiplied_in_float32():
     """A float32 product that is a power of two times y_scale, while the exact one is a little less."""
     a, w = np.float32(1.1), np.float32(0.9090909)
