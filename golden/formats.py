@@ -56,6 +56,11 @@ class Integer:
         """Smallest and largest decoded integer."""
         return self.code_range
 
+    @property
+    def extreme_codes(self):
+        """Codes of the smallest and the largest decoded integer."""
+        return self.code_range
+
     def decode(self, code):
         """The exact integer, in units of `2**-fraction`, that a code stands for."""
         return code
@@ -83,6 +88,7 @@ class Bipolar:
     fraction = 0
     name = "bipolar"
     code_range = (0, 1)
+    extreme_codes = (0, 1)
     decoded_range = (-1, 1)
 
     def decode(self, code):
@@ -125,6 +131,11 @@ class SignMagnitude:
         largest = (1 << self.width - 1) - 1
         return -largest, largest
 
+    @property
+    def extreme_codes(self):
+        """Codes of the smallest and the largest decoded integer."""
+        return (1 << self.width) - 1, (1 << self.width - 1) - 1
+
     def decode(self, code):
         """The magnitude, negative where the sign bit is set."""
         magnitude = code & (1 << self.width - 1) - 1
@@ -143,6 +154,7 @@ class Ternary:
     fraction = 0
     name = "ternary"
     code_range = (-1, 1)
+    extreme_codes = (-1, 1)
     decoded_range = (-1, 1)
 
     def decode(self, code):
@@ -183,6 +195,11 @@ class PowerOfTwo:
         """Smallest and largest decoded integer."""
         largest = 1 << (1 << self.width - 1) - 2
         return -largest, largest
+
+    @property
+    def extreme_codes(self):
+        """Codes of the smallest and the largest decoded integer."""
+        return (1 << self.width) - 1, (1 << self.width - 1) - 1
 
     def decode(self, code):
         """0, or 2**(e - 1) with the sign."""

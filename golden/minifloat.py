@@ -51,6 +51,11 @@ class MiniFloat:
         return 0, (1 << self.width) - 1
 
     @property
+    def extreme_codes(self):
+        """Codes of the smallest and the largest number."""
+        return self.largest_code | 1 << self.width - 1, self.largest_code
+
+    @property
     def decoded_range(self):
         """Smallest and largest decoded integer."""
         largest = self.decode(self.largest_code)

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from golden.formats import Bipolar, Integer
+from golden.formats import Integer
 from golden.ops import int_bits
 
+from .faults_formats import misreadings
 from .machine import Hypothesis, saturated, wrapped
 
 
@@ -29,7 +30,7 @@ def _codes_of_wide(window, change):
 def _decodings(machine):
     spec = machine.spec
     for short, name, fmt in (("a", "activations", spec.activations), ("w", "weights", spec.weights)):
-        faults: list[tuple] = list(_misreadings(name, fmt))
+        faults: list[tuple] = list(misreadings(name, fmt))
         if getattr(spec, f"{short}_zero_point"):
             faults.extend(_misused_zero_points(name))
         for step, cause, decode in faults:
@@ -41,19 +42,6 @@ def _decoded(window, short, decode):
     if short == "a":
         return decode(window.a_codes, window.operands.a_zero_point), w
     return a, decode(window.w_codes, window.operands.w_zero_point)
-
-
-def _misreadings(name, fmt):
-    """(step, cause, codes and zero point -> integers)"""
-    if isinstance(fmt, Bipolar):
-        yield "decode", f"bipolar {name} are inverted", lambda codes, zero: 1 - 2 * codes
-        yield "decode", f"bipolar {name} count as 0 and 1", lambda codes, zero: codes
-        return
-    other = Integer(fmt.width, signed=not fmt.signed)
-    lost = f"sign extension of {name} is lost" if fmt.signed else f"unsigned {name} are sign-extended"
-    cause = f"{lost}: {fmt} read as {other}"
-    yield "decode", cause, lambda codes, zero: other.wrap(codes) - zero
-    yield "decode", f"{cause}, zero point too", lambda codes, zero: other.wrap(codes) - other.wrap(zero)
 
 
 def _misused_zero_points(name):

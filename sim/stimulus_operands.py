@@ -3,6 +3,7 @@
 import numpy as np
 
 from golden.formats import Bipolar
+from golden.minifloat import MiniFloat
 
 CORNERS = 0.2
 _KINDS = ("lowest", "mixed", "highest", "quiet", "mixed", "either", "mixed", "mixed")
@@ -48,18 +49,20 @@ def in_turns(rng, kinds, count):
 
 def _vectors(rng, fmt, kinds, k, loud, zero):
     """Codes [kinds, k]: one kind of vector per row; quiet ones are zero but for the `loud` places."""
-    lo, hi = fmt.code_range
+    (lo, hi), (lowest, highest) = fmt.code_range, fmt.extreme_codes
     count = len(kinds)
-    corners = [code for code in (lo, hi, 0, -1, 1) if lo <= code <= hi]
+    corners = [code for code in (lowest, highest, 0, -1, 1) if lo <= code <= hi]
     codes = rng.integers(lo, hi, (count, k), endpoint=True)
+    if isinstance(fmt, MiniFloat):
+        codes = np.where(fmt.is_number(codes), codes, 0)
     codes = np.where(rng.random((count, k)) < CORNERS, rng.choice(corners, (count, k)), codes)
     for index, kind in enumerate(kinds):
         if kind == "lowest":
-            codes[index] = lo
+            codes[index] = lowest
         elif kind == "highest":
-            codes[index] = hi
+            codes[index] = highest
         elif kind == "either":
-            codes[index] = rng.choice([lo, hi], k)
+            codes[index] = rng.choice([lowest, highest], k)
         elif kind == "quiet":
             codes[index] = zero
             codes[index, loud] = np.clip(zero + rng.integers(-3, 4, len(loud)), lo, hi)

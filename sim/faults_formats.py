@@ -1,0 +1,63 @@
+"""How operands may be misread: (step, cause, from codes and zero point to integers), for each kind of format."""
+
+import numpy as np
+
+from golden.formats import Bipolar, Format, Integer, PowerOfTwo, SignMagnitude
+from golden.minifloat import MiniFloat
+
+
+def misreadings(name: str, fmt: Format):
+    """Faults of decoding one operand; `name` says which."""
+    match fmt:
+        case Bipolar():
+            yield "decode", f"bipolar {name} are inverted", lambda codes, zero: 1 - 2 * codes
+            yield "decode", f"bipolar {name} count as 0 and 1", lambda codes, zero: codes
+        case SignMagnitude() | PowerOfTwo() | MiniFloat():
+            for cause, decode in _signed(name, fmt):
+                yield "decode", cause, lambda codes, zero, decode=decode: decode(codes)
+        case _:
+            yield from _integers(name, fmt)
+
+
+def _integers(name, fmt):
+    other = Integer(fmt.width, signed=not fmt.signed)
+    lost = f"sign extension of {name} is lost" if fmt.signed else f"unsigned {name} are sign-extended"
+    cause = f"{lost}: {fmt} read as {other}"
+    yield "decode", cause, lambda codes, zero: other.wrap(codes) - zero
+    yield "decode", f"{cause}, zero point too", lambda codes, zero: other.wrap(codes) - other.wrap(zero)
+
+
+def _signed(name, fmt):
+    """Faults of formats with a sign bit above a magnitude: (cause, from codes to integers)."""
+    wrong = Integer(fmt.width, signed=True)
+    yield f"the sign of {name} is lost", lambda codes: np.abs(fmt.decode(codes))
+    yield f"{name} are read as two's complement: {fmt} read as {wrong}", wrong.wrap
+    if isinstance(fmt, PowerOfTwo):
+        yield f"exponents of {name} are one too large", lambda codes: 2 * fmt.decode(codes)
+        yield f"exponents of {name} are one too small", lambda codes: _halved(fmt.decode(codes))
+        yield f"code zero of {name} counts as one", lambda codes: np.where(fmt.decode(codes) == 0, 1, fmt.decode(codes))
+    if isinstance(fmt, MiniFloat):
+        yield f"exponents of {name} are one too large", lambda codes: 2 * fmt.decode(codes)
+        yield f"subnormal {name} count as zero", lambda codes: np.where(_subnormal(fmt, codes), 0, fmt.decode(codes))
+        yield f"subnormal {name} are read as normal numbers", lambda codes: _all_normal(fmt, codes)
+        yield f"mantissas of {name} lack their leading one", lambda codes: _without_leading_one(fmt, codes)
+
+
+def _halved(values):
+    return np.sign(values) * (np.abs(values) >> 1)
+
+
+def _subnormal(fmt, codes):
+    return (codes & (1 << fmt.width - 1) - 1) >> fmt.mantissa_bits == 0
+
+
+def _all_normal(fmt, codes):
+    """Exponent field 0 with a leading one, at the place where exponent field 1 has its own."""
+    one = np.where(codes >> fmt.width - 1 == 1, -1, 1) << fmt.mantissa_bits
+    return fmt.decode(codes) + np.where(_subnormal(fmt, codes), one, 0)
+
+
+def _without_leading_one(fmt, codes):
+    field = (codes & (1 << fmt.width - 1) - 1) >> fmt.mantissa_bits
+    one = np.where(codes >> fmt.width - 1 == 1, -1, 1) << np.maximum(field - 1, 0) + fmt.mantissa_bits
+    return fmt.decode(codes) - np.where(field > 0, one, 0)
