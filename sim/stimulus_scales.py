@@ -11,7 +11,8 @@ INTEGER_KINDS = ("any", "tie", "few bits", "small tie", "tie", "few bits")
 FLOAT_KINDS = ("any", "tie", "near tie", "long", "few bits", "small tie", "near tie")
 FEW = 16
 _CANDIDATES = 64
-_WRONG_CUTS = (  # of sum and product
+_CUTS = (  # of sum and product; the first are float32's
+    ("half_even", "half_even"),
     ("half_even", None),
     ("half_even", "toward_zero"),
     (None, "half_even"),
@@ -61,17 +62,19 @@ def _float(spec, kind, factor):
 def near_tie(rng, fmt, sums, bounds):
     """The pattern of a scale that brings one of these sums (int32) so near a tie that float32 makes it one.
 
-    Of some candidates the one that shows most of what float32 rounds off, for results within bounds.
+    Of some candidates the one that shows most of what float32 rounds off, and tells these apart, for results within
+    bounds.
     """
     chosen = rng.choice(sums[sums != 0], _CANDIDATES) if sums.any() else np.ones(_CANDIDATES, np.int64)
     room = np.where(chosen < 0, -bounds[0], bounds[1])
     ties = np.floor(rng.random(_CANDIDATES) * np.maximum(room, 1)) + 0.5
     patterns = fmt.encode((ties / np.abs(chosen)).astype(fmt.dtype)) + rng.integers(-1, 2, _CANDIDATES)
     given = sums[:, None], fmt.parts(patterns)
-    right = np.clip(float_scaled(*given), *bounds)
-    wrong = [float_scaled(*given, cut_sum=first, cut_product=second) for first, second in _WRONG_CUTS]
-    shown = [(np.clip(results, *bounds) != right).any(axis=0) for results in wrong]
-    return int(patterns[np.argmax(np.sum(shown, axis=0))])
+    results = [float_scaled(*given, cut_sum=first, cut_product=second) for first, second in _CUTS]
+    shown = np.clip(results, *bounds).astype(np.int64)
+    told_apart = len(_CUTS) * (shown != shown[0]).any(axis=1).sum(axis=0)
+    told_apart += [len({row.tobytes() for row in shown[:, :, candidate]}) for candidate in range(_CANDIDATES)]
+    return int(patterns[np.argmax(told_apart)])
 
 
 def in_lowest_terms(spec, parameters, n):

@@ -3,14 +3,14 @@
 import re
 from functools import cache
 
+import planting
 import pytest
+from planting import simulated, verilog, with_declaration
 
 from golden.formats import parse
 from golden.spec import Spec
 from golden.tensors import golden, operands
-from hdl.verilog import to_verilog
 from sim.diagnose import diagnose
-from sim.replay import build_bench, replay
 from sim.simulators import available
 from sim.stimulus import random_arrays, separates
 
@@ -41,17 +41,8 @@ def stimulus(m):
     return operands(SPEC, arrays), separates(SPEC, arrays)
 
 
-verilog = cache(to_verilog)
-
-
 def planted(module, pattern, replacement, hits):
-    """The Verilog with one line of one module rewritten, wherever it stands; it must stand there `hits` times."""
-    text = verilog(SPEC)
-    start = text.index(f"module {SPEC.name}_{module}(")
-    end = text.index("endmodule", start)
-    changed, count = re.subn(pattern, replacement, text[start:end])
-    assert count == hits, f"{count} places in {module} match {pattern}, not {hits}"
-    return text[:start] + changed + text[end:]
+    return planting.planted(SPEC, module, pattern, replacement, hits)
 
 
 def accumulator_one_bit_short():
@@ -85,7 +76,7 @@ _TAKES = """reg [7:0] takes;
 
 def stale_parameters_on_the_second_tile():
     text = planted("parameters", r"if \(take\) (in_use_\d) <=", r"if (take && takes != 1) \1 <=", SPEC.cols)
-    return _with_declaration(text, "parameters", _TAKES)
+    return with_declaration(SPEC, text, "parameters", _TAKES)
 
 
 def parameters_one_tile_late():
@@ -93,12 +84,7 @@ def parameters_one_tile_late():
     text = planted("parameters", r"if \(take\) (in_use_(\d)) <= waiting_\2;", late, SPEC.cols)
     width = sum(fmt.width for fmt in SPEC.parameter_formats.values())
     old = "".join(f"  reg [{width - 1}:0] old_{column};\n" for column in range(SPEC.cols))
-    return _with_declaration(text, "parameters", old + _TAKES)
-
-
-def _with_declaration(text, module, declaration):
-    head = re.compile(rf"(module {SPEC.name}_{module}\(.*?\);\n)", re.DOTALL)
-    return head.sub(lambda found: found[1] + declaration, text, count=1)
+    return with_declaration(SPEC, text, "parameters", old + _TAKES)
 
 
 def last_beat_missing():
@@ -117,16 +103,10 @@ PLANTS = {
 }
 
 
-def run(text, given, folder, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-    built = build_bench(SPEC, text, "icarus")
-    return replay(built, SPEC, given, folder / "run").y
-
-
 @pytest.mark.parametrize("m", [8, 2])
 def test_the_design_itself_agrees(m, tmp_path, monkeypatch):
     given, _ = stimulus(m)
-    found = diagnose(SPEC, given, run(verilog(SPEC), given, tmp_path, monkeypatch))
+    found = diagnose(SPEC, given, simulated(SPEC, verilog(SPEC), given, tmp_path, monkeypatch))
     assert (found.count, found.compared) == (0, 8 * m)
 
 
@@ -135,7 +115,7 @@ def test_a_planted_bug_is_named(plant, tmp_path, monkeypatch):
     step, cause = PLANTS[plant]
     given, unseen = stimulus(2 if plant is stale_parameters_on_the_second_tile else 8)
     assert not any(re.fullmatch(cause, sentence) for sentence in unseen)
-    y = run(plant(), given, tmp_path, monkeypatch)
+    y = simulated(SPEC, plant(), given, tmp_path, monkeypatch)
     found = diagnose(SPEC, given, y)
     assert found.count == (y != golden(SPEC, given)).sum() > 0
     assert found.step == step

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from broken_array import broken_array
-from designs import DESIGNS, MULTIPLIER, design
+from designs import DESIGNS, MULTIPLIER, PERMUTATION, design
 
 from golden.formats import Bipolar
 from golden.rounding import ROUNDINGS
@@ -287,6 +287,60 @@ def test_the_first_mismatch_in_full():
     )
 
 
+def steps_of_the_first(spec, arrays):
+    """Golden's steps to the first output, which comes out one too high."""
+    given = operands(spec, arrays)
+    y = golden(spec, given)
+    y[0, 0] += 1
+    first = diagnose(spec, given, y).first
+    return {name: getattr(first, name) for name in ("accumulator", "biased", "scaled", "rounded", "golden")}, first
+
+
+def test_the_steps_of_float32():
+    """The product is that of float32: 2**24 + 1 loses its last bit before it is multiplied; 11e38 is infinite."""
+    spec = design("int8", "int8", requantize="float32", output="int8", bias="int32", y_zero_point=True)
+    arrays = {"a": np.array([[2, 3]]), "w": np.array([[1], [3]]), "y_zero_point": np.array([-5])}
+    scale = np.array([3 / (1 << 20)], np.float32)
+    steps, first = steps_of_the_first(spec, {**arrays, "bias": np.array([(1 << 24) - 10]), "scale": scale})
+    assert steps == {"accumulator": 11, "biased": (1 << 24) + 1, "scaled": 48.0, "rounded": 48, "golden": 43}
+    assert (first.reached, first.table_input) == (None, None)
+    small = {**arrays, "scale": np.array([0.25], np.float32)}
+    assert steps_of_the_first(spec, small)[0]["scaled"] == 2.75
+    large = {**arrays, "scale": np.array([1e38], np.float32), "y_zero_point": np.array([-128])}
+    assert steps_of_the_first(spec.with_(clip=(-128, 9)), large)[0]["scaled"] == np.inf
+
+
+def test_the_steps_of_thresholds():
+    spec = design("int8", "int8", requantize="thresholds", output="int3")
+    thresholds = np.array([[-9, 0, 5, 11, 11, 12, 99]])
+    steps, first = steps_of_the_first(
+        spec, {"a": np.array([[2, 3]]), "w": np.array([[1], [3]]), "thresholds": thresholds}
+    )
+    assert steps == {"accumulator": 11, "biased": 11, "scaled": 11, "rounded": 5, "golden": 1}
+    assert (first.reached, first.table_input) == (5, None)
+
+
+def test_the_steps_of_a_table():
+    spec = design("int8", "int8", requantize="shift", output="int6", table=PERMUTATION, table_input="int6")
+    arrays = {"a": np.array([[2, -3]]), "w": np.array([[1], [5]]), "shift": np.array([1])}
+    steps, first = steps_of_the_first(spec, arrays)
+    # -13 / 2 = -6.5, to even -6; entry 26: 31 - 5 * 26 % 64 = 29
+    assert steps == {"accumulator": -13, "biased": -13, "scaled": -13, "rounded": -6, "golden": 29}
+    assert (first.reached, first.table_input) == (None, -6)
+
+
+@pytest.mark.parametrize(
+    ("platform", "requantize", "extra"),
+    [("litert-xnnpack", "float32", {"bias": "int32", "y_zero_point": True}), ("litert-reference", "thresholds", {})],
+)
+def test_designs_for_a_platform_are_diagnosed(platform, requantize, extra):
+    """Faults may have what the platform would not: another activation, another rule."""
+    spec = design("int8", "int8", requantize=requantize, output="int8", platform=platform, activation="relu", **extra)
+    given = operands(spec, random_arrays(spec, m=M, k=9, n=N, seed=1))
+    found = diagnose(spec, given, golden(spec, given)[:, ::-1])
+    assert found.count and diagnose(spec, given, np.array(broken_array(spec, given, "w unsigned"))).step == "decode"
+
+
 def small():
     spec = design("int8", "int8", requantize="shift", output="int8")
     return spec, operands(spec, random_arrays(spec, m=M, k=9, n=N, seed=2))
@@ -310,6 +364,73 @@ def test_a_fault_that_explains_most_outputs_is_named_with_its_numbers():
     numbers = f"explains {count - 1} of {count} wrong outputs"
     assert found.cause == f"sign extension of weights is lost: int8 read as uint8 ({numbers})"
     assert (found.step, found.count, found.explained, found.alternatives) == ("decode", count, M * N - 1, ())
+
+
+@pytest.mark.parametrize(
+    ("y", "cause", "alternatives"),
+    [
+        (0, "the last product is missing", ("the first product is missing",)),
+        (30, "the last beat counts twice", ("the first beat counts twice",)),
+        (-15, "products have the wrong sign", ()),
+    ],
+)
+def test_alternatives_are_the_other_causes_each_once(y, cause, alternatives):
+    """One product, 3 * 5, in a design without scaling: some faults are tried in several registers."""
+    spec = design("int8", "int8", rows=1, cols=1, lanes=1)
+    found = diagnose(spec, operands(spec, {"a": np.array([[3]]), "w": np.array([[5]])}), np.array([[y]]))
+    assert (found.cause, found.alternatives, found.explained) == (cause, alternatives, 1)
+
+
+def half_broken(fixed, other):
+    """Outputs of which so many are those of weights read as unsigned, so many wrong in another way, the rest right.
+
+    With spec and operands, and how many of the right ones would be wrong under that fault.
+    """
+    spec, given = small()
+    right, broken = golden(spec, given), np.array(broken_array(spec, given, "w unsigned"))
+    differs = [tuple(index) for index in np.random.default_rng(1).permutation(np.argwhere(broken != right))]
+    y = right.copy()
+    for index in differs[:fixed]:
+        y[index] = broken[index]
+    for index in differs[fixed : fixed + other]:
+        y[index] = next(code for code in (77, 78, 79) if code not in (broken[index], right[index]))
+    return spec, given, y, len(differs) - fixed - other
+
+
+UNSIGNED = "sign extension of weights is lost: int8 read as uint8"
+
+
+def test_a_fault_that_explains_half_of_the_wrong_outputs_is_named():
+    spec, given, y, spoiled = half_broken(38, 37)
+    assert spoiled == 0
+    found = diagnose(spec, given, y)
+    assert (found.step, found.cause) == ("decode", f"{UNSIGNED} (explains 38 of 75 wrong outputs)")
+    spec, given, y, spoiled = half_broken(37, 37)
+    found = diagnose(spec, given, y)
+    part = "explains 37 of 74 wrong outputs but would spoil 1 right ones"
+    assert (found.step, found.cause, found.explained) == ("decode", f"{UNSIGNED} ({part})", M * N - 37 - 1)
+
+
+def test_a_fault_that_explains_less_than_half_is_unknown():
+    spec, given, y, _ = half_broken(37, 38)
+    found = diagnose(spec, given, y)
+    assert (found.step, found.count, found.explained) == ("unknown", 75, M * N - 75)
+
+
+def test_a_fault_may_spoil_fewer_outputs_than_it_explains():
+    spec, given, y, spoiled = half_broken(38, 0)
+    assert spoiled == 37
+    found = diagnose(spec, given, y)
+    part = "explains 38 of 38 wrong outputs but would spoil 37 right ones"
+    assert (found.step, found.cause, found.explained) == ("decode", f"{UNSIGNED} ({part})", M * N - 37)
+
+
+@pytest.mark.parametrize(("fixed", "other"), [(37, 1), (30, 0)])
+def test_a_fault_that_spoils_as_many_outputs_as_it_explains_is_unknown(fixed, other):
+    spec, given, y, spoiled = half_broken(fixed, other)
+    assert spoiled >= fixed
+    found = diagnose(spec, given, y)
+    assert (found.step, found.explained) == ("unknown", M * N - found.count)
 
 
 def test_noise_is_unknown():
