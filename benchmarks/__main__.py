@@ -7,9 +7,9 @@ import re
 import sys
 from pathlib import Path
 
-from . import generation, luts, simulation
+from . import generation, luts, requantizers, simulation
 
-BENCHMARKS = {"generation": generation, "simulation": simulation, "luts": luts}
+BENCHMARKS = {"generation": generation, "simulation": simulation, "luts": luts, "requantizers": requantizers}
 README = Path(__file__).resolve().parent.parent / "README.md"
 
 

@@ -60,15 +60,20 @@ def _spec(activations, weights, lanes, style="logic"):
 
 def synthesize(verilog, top, target):
     """(LUTs, flip-flops) of module `top` in a Verilog text, for a target of FLOWS."""
+    return counts(report_of(verilog, FLOWS[target].format(top=top)))
+
+
+def report_of(verilog, flow):
+    """What Yosys' last `stat` says of a Verilog text after a synthesis command."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "design.v"
         source.write_text(verilog)
-        return counts(run_yosys(f"read_verilog {source}", FLOWS[target].format(top=top), "stat"))
+        log = run_yosys(f"read_verilog {source}", flow, "stat")
+    return log[log.rindex("Number of cells") if "Number of cells" in log else log.rindex("=== ") :]
 
 
-def counts(log):
-    """(LUTs, flip-flops) from the log of Yosys, whose last report is that of `stat`."""
-    report = log[log.rindex("Number of cells") if "Number of cells" in log else log.rindex("=== ") :]
+def counts(report):
+    """(LUTs, flip-flops) from a report of Yosys' `stat`."""
     cells = {name: int(count) for count, name in re.findall(r"^\s+(\d+)\s+(\S+)$", report, re.M)}
     luts = sum(WEIGHTS.get(name, 1) * n for name, n in cells.items() if re.match(r"LUT\d|SB_LUT4|CCU2C", name))
     return luts, sum(n for name, n in cells.items() if re.match(r"FD|TRELLIS_FF|SB_DFF", name))

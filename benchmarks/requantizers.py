@@ -1,0 +1,97 @@
+"""LUTs / flip-flops of one column's requantizer after Yosys, and its DSP blocks and memories; the cycles it takes.
+
+int8 operands, depth 1024 (sums of 27 bits), bias int32 and an output zero point where the requantizer takes them,
+output int8 unless it says otherwise. Shift registers in LUTs count as LUTs; memories made of LUTs (xc7: RAM32M, RAM64M,
+ecp5: TRELLIS_DPR16X4) are counted beside them.
+Deterministic: cells of `stat`, no place and route.
+"""
+
+import re
+from dataclasses import dataclass
+
+from golden.formats import parse
+from golden.spec import Spec
+from hdl.requantize import requantizer_latency
+from hdl.verilog import to_verilog
+
+from .luts import WEIGHTS, report_of
+
+FLOWS = {
+    "xc7": "synth_xilinx -family xc7 -noiopad -noclkbuf -flatten -top {top}",
+    "ecp5": "synth_ecp5 -top {top}",
+    "ice40": "synth_ice40 -dsp -top {top}",
+}
+KINDS = {
+    "lut": r"LUT\d|SB_LUT4|CCU2C|SRL",
+    "ff": r"FD|TRELLIS_FF|SB_DFF",
+    "dsp": r"DSP48|MULT18|SB_MAC16",
+    "lut_ram": r"RAM\d+[MDX]|TRELLIS_DPR",
+    "block_ram": r"RAMB|DP16KD|SB_RAM40",
+}
+IDENTITY = tuple(range(-128, 128))
+OPERANDS = {"activations": parse("int8"), "weights": parse("int8"), "rows": 1, "cols": 1, "depth": 1024}
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells of a synthesized module, by kind."""
+
+    lut: int
+    ff: int
+    dsp: int
+    lut_ram: int
+    block_ram: int
+
+    def __str__(self):
+        named = {"DSP": self.dsp, "LUT RAM": self.lut_ram, "block RAM": self.block_ram}
+        return ", ".join([f"{self.lut} / {self.ff}", *(f"{count} {name}" for name, count in named.items() if count)])
+
+
+def _scaled(requantize, **fields):
+    formats = {"bias": parse("int32"), "output": parse("int8")}
+    return Spec(**OPERANDS | formats | {"requantize": requantize, "y_zero_point": True} | fields)
+
+
+def _thresholds(output, search):
+    return Spec(**OPERANDS, requantize="thresholds", threshold_search=search, output=parse(output))
+
+
+CASES = {
+    "shift": _scaled("shift"),
+    "multiplier, 31 bits": _scaled("multiplier"),
+    "multiplier, 16 bits": _scaled("multiplier", multiplier_bits=16),
+    "tflite": _scaled("tflite"),
+    "double_half_up": _scaled("double_half_up"),
+    "tflite_single": _scaled("tflite_single"),
+    "mult16": _scaled("mult16"),
+    "float32": _scaled("float32"),
+    "tflite and a table of 256 entries": _scaled("tflite", table=IDENTITY[::-1], table_input=parse("int8")),
+    "255 thresholds, binary": _thresholds("int8", "binary"),
+    "15 thresholds, binary, int4": _thresholds("int4", "binary"),
+    "15 thresholds, parallel, int4": _thresholds("int4", "parallel"),
+}
+
+
+def table():
+    """Rows of the table, the header first."""
+    yield "requantizer", "cycles", *(f"{target} LUT / FF" for target in FLOWS)
+    yield ("---",) * (2 + len(FLOWS))
+    for name, spec in CASES.items():
+        yield name, requantizer_latency(spec), *(measured(name, target) for target in FLOWS)
+
+
+def measured(name, target):
+    """Cells of a requantizer of CASES, for a target of FLOWS."""
+    spec = CASES[name]
+    return cells(report_of(to_verilog(spec), FLOWS[target].format(top=f"{spec.name}_requantize")))
+
+
+def cells(report):
+    """Cells by kind from a report of Yosys' `stat`."""
+    found = [(name, int(count)) for count, name in re.findall(r"^\s+(\d+)\s+(\S+)$", report, re.M)]
+    return Cells(
+        **{
+            kind: sum(WEIGHTS.get(name, 1) * count for name, count in found if re.match(pattern, name))
+            for kind, pattern in KINDS.items()
+        }
+    )

@@ -1,0 +1,64 @@
+"""The figures of docs/hardware.md are those of the hardware."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.requantizers import CASES
+from golden.formats import parse
+from golden.spec import Spec
+from hdl.requantize import requantizer_latency
+from hdl.thresholds import load_gap
+from hdl.timing import cycles, latency
+
+TEXT = (Path(__file__).resolve().parent.parent / "docs" / "hardware.md").read_text()
+
+
+def test_latencies_of_requantizers():
+    section = TEXT[TEXT.index("| requantizer | Q |") :].split("\n\n")[0]
+    told = {name: int(count) for name, count in re.findall(r"^\| (.+?) \| (\d+) \|$", section, re.M)}
+    assert len(told) == 11
+    assert told == {name: requantizer_latency(CASES[name]) for name in told}
+
+
+STEPS = {"bias": 1, "multiplication": 3, "shift and rounding": 4, "relu": 1, "zero point": 1, "clip": 1, "table": 1}
+
+
+def test_steps_add_up():
+    sentence = TEXT[TEXT.index("Q is the sum") : TEXT.index("`float32` has, in place")].replace("\n", " ")
+    assert all(f"{name} {count}" in sentence for name, count in STEPS.items())
+    fields = {"bias": parse("int8"), "output": parse("int8"), "y_zero_point": True, "activation": "relu6"}
+    table = {"table": tuple(range(-128, 128)), "table_input": parse("int8")}
+    spec = Spec(activations=parse("int8"), weights=parse("int8"), requantize="multiplier", **fields, **table)
+    relu6 = 1
+    assert requantizer_latency(spec) == sum(STEPS.values()) + relu6
+    assert requantizer_latency(spec.with_(requantize="tflite")) == sum(STEPS.values()) + relu6 + 3
+    assert requantizer_latency(spec.with_(zero_point_order="before_rounding")) == sum(STEPS.values()) + relu6 - 1
+
+
+@pytest.mark.parametrize("bits", [8, 20, 24, 25, 27, 32, 40])
+def test_latency_of_float32(bits):
+    """Sign 1, multiplication 3, shift 3, rounding 1, clip 1; and the cuts to 24 bits."""
+    held = {"accumulator": bits + 1, "accumulator_overflow": "wrap", "depth": 1 << 24}
+    spec = Spec(activations=parse("int16"), weights=parse("int16"), requantize="float32", output=parse("int8"), **held)
+    m = min(bits + 1, 32)  # the magnitude of -2**bits
+
+    def cut(excess):
+        return 1 + -(-excess.bit_length() // 2) if excess > 0 else 0
+
+    assert requantizer_latency(spec) == 1 + 3 + 3 + 1 + 1 + cut(m - 24) + cut(min(m, 24))
+
+
+@pytest.mark.parametrize("search", ["binary", "parallel"])
+@pytest.mark.parametrize("output", ["uint1", "int4", "int8"])
+def test_cycles_with_thresholds(output, search):
+    """(T.3), which the simulations count."""
+    fields = {"requantize": "thresholds", "threshold_search": search, "output": parse(output)}
+    spec = Spec(activations=parse("int8"), weights=parse("int8"), rows=4, cols=3, **fields)
+    b, s, rows, thresholds = [5, 1, 30, 2], [spec.threshold_count, 1, spec.threshold_count, 1], 4, spec.threshold_count
+    gap = thresholds.bit_length() if search == "binary" else 1
+    late = max(0, s[0] - (b[0] + latency(spec) - requantizer_latency(spec) - 3))
+    rest = sum(max(b[i], rows, gap + s[i]) for i in range(1, 4))
+    assert gap == load_gap(spec)
+    assert cycles(spec, b, sets=s) == b[0] + late + rest + latency(spec) + rows - 1
