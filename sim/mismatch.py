@@ -1,0 +1,115 @@
+"""One output that differs, and golden's way to it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden.float_scale import float32
+from golden.ieee import FLOAT32
+from golden.requantize import reached, requantize
+from golden.rounding import round_shift
+from golden.scale import wrap32
+
+from .faults_tables import before_table
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One output that differs: its place, its operands, and golden's way to its code, step by step.
+
+    `tile`, `row`, `col` say which processing element computed it, in which tile of the stream. `rounded` is the value
+    after the shift, before activation, zero point and clip. The bits are those of the output format.
+
+    With requantize float32, `scaled` is the float32 product, which may be a fraction or infinite. With thresholds,
+    nothing is biased or scaled, and `rounded` is `reached`: how many thresholds the accumulator reaches. With a table,
+    `table_input` is the code that it is read with.
+    """
+
+    index: tuple[int, int]
+    tile: int
+    row: int
+    col: int
+    a_first: int
+    a_last: int
+    w_first: int
+    w_last: int
+    hardware: int
+    golden: int
+    hardware_bits: str
+    golden_bits: str
+    accumulator: int
+    biased: int
+    scaled: int | float
+    rounded: int
+    reached: int | None = None
+    table_input: int | None = None
+
+
+def mismatch(machine, hardware, m, n) -> Mismatch:
+    """What happened at output [m, n], which differs."""
+    spec, given = machine.spec, machine.operands
+    tile, row, col = machine.tiling.place(m, n)
+    code = int(machine.codes[m, n])
+    accumulator = _accumulate(spec, machine.a[m].tolist(), machine.w[:, n].tolist())
+    parameters = {name: value[n].tolist() for name, value in given.parameters.items()}
+    assert requantize(accumulator, spec, **parameters) == code
+    return Mismatch(
+        index=(m, n),
+        tile=tile,
+        row=row,
+        col=col,
+        a_first=int(given.a[m, 0]),
+        a_last=int(given.a[m, -1]),
+        w_first=int(given.w[0, n]),
+        w_last=int(given.w[-1, n]),
+        hardware=int(hardware[m, n]),
+        golden=code,
+        hardware_bits=_bits(hardware[m, n], spec.y),
+        golden_bits=_bits(code, spec.y),
+        accumulator=accumulator,
+        **_steps(spec, accumulator, parameters),
+    )
+
+
+def _steps(spec, accumulator, parameters):
+    """Golden's way from an accumulator to its code, in Python integers: fields of Mismatch."""
+    if spec.threshold_count:
+        count = reached(accumulator, parameters["thresholds"])
+        return {"biased": accumulator, "scaled": accumulator, "rounded": count, "reached": count}
+    biased = accumulator + parameters.get("bias", 0)
+    scaled = biased * parameters.get("multiplier", 1)
+    rounded = _rounded(spec, biased, scaled, parameters)
+    if "scale" in parameters:
+        scaled = _float_product(biased, parameters["scale"])
+    steps = {"biased": biased, "scaled": scaled, "rounded": rounded}
+    if spec.table is not None:
+        steps["table_input"] = requantize(accumulator, spec.with_(**before_table(spec)), **parameters)
+    return steps
+
+
+def _float_product(biased, pattern):
+    with np.errstate(over="ignore"):
+        return float(float32(wrap32(biased), FLOAT32.decode(pattern)))
+
+
+def _rounded(spec, biased, scaled, parameters):
+    shift = parameters.get("shift", 0)
+    if spec.rule is not None:
+        return spec.rule.scale(biased, parameters)
+    offset = parameters["y_zero_point"] if spec.zero_point_first else 0
+    return round_shift(scaled, shift, spec.rounding, offset)
+
+
+def _accumulate(spec, a, w):
+    """One accumulator in Python integers."""
+    half = 1 << spec.accumulator_width - 1
+    total = 0
+    for k in range(0, len(a), spec.lanes):
+        total += sum(x * y for x, y in zip(a[k : k + spec.lanes], w[k : k + spec.lanes], strict=True))
+        if spec.accumulator_overflow == "saturate":
+            total = min(max(total, -half), half - 1)
+    return (total + half) % (2 * half) - half
+
+
+def _bits(code, fmt):
+    return format(int(code) & (1 << fmt.width) - 1, f"0{fmt.width}b")
