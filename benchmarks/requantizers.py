@@ -6,6 +6,7 @@ ecp5: TRELLIS_DPR16X4) are counted beside them.
 Deterministic: cells of `stat`, no place and route.
 """
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ KINDS = {
     "lut_ram": r"RAM\d+[MDX]|TRELLIS_DPR",
     "block_ram": r"RAMB|DP16KD|SB_RAM40",
 }
-IDENTITY = tuple(range(-128, 128))
+TANH = tuple(round(127 * math.tanh(code / 32)) for code in range(-128, 128))
 OPERANDS = {"activations": parse("int8"), "weights": parse("int8"), "rows": 1, "cols": 1, "depth": 1024}
 
 
@@ -65,7 +66,7 @@ CASES = {
     "tflite_single": _scaled("tflite_single"),
     "mult16": _scaled("mult16"),
     "float32": _scaled("float32"),
-    "tflite and a table of 256 entries": _scaled("tflite", table=IDENTITY[::-1], table_input=parse("int8")),
+    "tflite and a table of 256 entries (tanh)": _scaled("tflite", table=TANH, table_input=parse("int8")),
     "255 thresholds, binary": _thresholds("int8", "binary"),
     "15 thresholds, binary, int4": _thresholds("int4", "binary"),
     "15 thresholds, parallel, int4": _thresholds("int4", "parallel"),

@@ -4,7 +4,8 @@ import importlib.metadata
 
 import pytest
 
-from benchmarks import generation, luts
+from benchmarks import generation, luts, requantizers
+from benchmarks.requantizers import Cells
 from hdl.verilog import to_verilog
 
 COUNTED_WITH = "0.70"
@@ -16,14 +17,45 @@ COUNTS = {
 }
 
 
+REQUANTIZERS = {
+    "shift": {"ecp5": Cells(385, 264, 0, 0, 0), "ice40": Cells(320, 264, 0, 0, 0)},
+    "tflite": {"ecp5": Cells(664, 632, 4, 0, 0), "ice40": Cells(526, 600, 4, 0, 0)},
+    "mult16": {"ecp5": Cells(548, 537, 2, 0, 0)},
+    "float32": {"ecp5": Cells(849, 995, 4, 0, 0), "ice40": Cells(804, 938, 4, 0, 0)},
+    "255 thresholds, binary": {"ecp5": Cells(415, 278, 0, 42, 3), "ice40": Cells(375, 425, 0, 0, 12)},
+    "15 thresholds, binary, int4": {"xc7": Cells(86, 106, 0, 20, 0), "ecp5": Cells(151, 106, 0, 28, 0)},
+    "15 thresholds, parallel, int4": {"ecp5": Cells(451, 836, 0, 0, 0), "ice40": Cells(442, 836, 0, 0, 0)},
+}
+
+
+def counted_with():
+    if (installed := importlib.metadata.version("pyosys")) != COUNTED_WITH:
+        pytest.skip(f"counted with pyosys {COUNTED_WITH}, not {installed}")
+
+
 @pytest.mark.parametrize(
     ("case", "target", "expected"),
     [(case, target, counts) for case, targets in COUNTS.items() for target, counts in targets.items()],
 )
 def test_luts_and_flip_flops(case, target, expected):
-    if (installed := importlib.metadata.version("pyosys")) != COUNTED_WITH:
-        pytest.skip(f"counted with pyosys {COUNTED_WITH}, not {installed}")
+    counted_with()
     assert luts.element(*case, target) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "expected"),
+    [(name, target, cells) for name, targets in REQUANTIZERS.items() for target, cells in targets.items()],
+)
+def test_cells_of_requantizers(name, target, expected):
+    counted_with()
+    assert requantizers.measured(name, target) == expected
+
+
+def test_cells_of_a_report():
+    log = " 3   LUT2\n 4   CCU2C\n 2   SRL16E\n 5   FDRE\n 6   DSP48E1\n 7   RAM64M\n 1   RAMB18E1\n 9   CARRY4\n"
+    cells = requantizers.cells(log)
+    assert cells == Cells(lut=3 + 8 + 2, ff=5, dsp=6, lut_ram=7, block_ram=1)
+    assert str(cells) == "13 / 5, 6 DSP, 7 LUT RAM, 1 block RAM"
 
 
 @pytest.mark.parametrize("target", luts.FLOWS)
