@@ -10,7 +10,6 @@ from .faults_float import float_scaled
 INTEGER_KINDS = ("any", "tie", "few bits", "small tie", "tie", "few bits")
 FLOAT_KINDS = ("any", "tie", "near tie", "long", "few bits", "small tie", "near tie")
 FEW = 16
-_CANDIDATES = 64
 _CUTS = (  # of sum and product; the first are float32's
     ("half_even", "half_even"),
     ("half_even", None),
@@ -59,21 +58,21 @@ def _float(spec, kind, factor):
     return pattern & -(1 << fmt.precision - FEW.bit_length()) if kind == "few bits" else pattern
 
 
-def near_tie(rng, fmt, sums, bounds):
+def near_tie(rng, fmt, sums, bounds, candidates):
     """The pattern of a scale that brings one of these sums (int32) so near a tie that float32 makes it one.
 
-    Of some candidates the one that shows most of what float32 rounds off, and tells these apart, for results within
+    Of so many candidates the one that shows most of what float32 rounds off, and tells these apart, for results within
     bounds.
     """
-    chosen = rng.choice(sums[sums != 0], _CANDIDATES) if sums.any() else np.ones(_CANDIDATES, np.int64)
+    chosen = rng.choice(sums[sums != 0], candidates) if sums.any() else np.ones(candidates, np.int64)
     room = np.where(chosen < 0, -bounds[0], bounds[1])
-    ties = np.floor(rng.random(_CANDIDATES) * np.maximum(room, 1)) + 0.5
-    patterns = fmt.encode((ties / np.abs(chosen)).astype(fmt.dtype)) + rng.integers(-1, 2, _CANDIDATES)
+    ties = np.floor(rng.random(candidates) * np.maximum(room, 1)) + 0.5
+    patterns = fmt.encode((ties / np.abs(chosen)).astype(fmt.dtype)) + rng.integers(-1, 2, candidates)
     given = sums[:, None], fmt.parts(patterns)
     results = [float_scaled(*given, cut_sum=first, cut_product=second) for first, second in _CUTS]
     shown = np.clip(results, *bounds).astype(np.int64)
     told_apart = len(_CUTS) * (shown != shown[0]).any(axis=1).sum(axis=0)
-    told_apart += [len({row.tobytes() for row in shown[:, :, candidate]}) for candidate in range(_CANDIDATES)]
+    told_apart += [len({row.tobytes() for row in shown[:, :, candidate]}) for candidate in range(candidates)]
     return int(patterns[np.argmax(told_apart)])
 
 

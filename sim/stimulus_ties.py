@@ -8,6 +8,9 @@ from golden.scale import wrap32
 from .stimulus_scales import FEW, in_lowest_terms, near_tie
 
 _CANDIDATES = 12
+_SEARCHED = 16  # columns; further ones get the first tie that comes
+_SCALES = 64
+_ROWS = 64
 _STEPS = (0, 1, -1, 2, -2)
 _LONG = 25
 
@@ -25,10 +28,12 @@ def make_ties(rng, spec, sums, kinds, parameters):
             _move_bias(spec, parameters, n, _to_zero(rng, sums[:, n]))
         elif spec.bias is not None and halvings > 0 and odd < FEW:
             moves = _to_ties(rng, spec, sums[:, n], halvings, int(parameters["bias"][n]))
+            moves = moves if n < _SEARCHED else moves[:1]
             found = {move: _ties(sums[:, n] + move, odd, halvings, bounds, offset) for move in moves}
             _move_bias(spec, parameters, n, _best(found, seen))
         elif spec.bias is None and kind in ("tie", "small tie"):
-            steps = [step for step in _STEPS if _shifts(spec, parameters, n, step)]
+            steps = _STEPS if n < _SEARCHED else _STEPS[:1]
+            steps = [step for step in steps if _shifts(spec, parameters, n, step)]
             found = {step: _ties(sums[:, n], odd, halvings + step, bounds, offset) for step in steps}
             parameters |= _shifts(spec, parameters, n, _best(found, seen))
 
@@ -97,7 +102,9 @@ def make_float_ties(rng, spec, sums, kinds, parameters):
         if kind in ("near tie", "long"):
             biased = wrap32(sums[:, n] + (parameters["bias"][n] if spec.bias is not None else 0)).astype(np.int64)
             bounds = room(spec, parameters, n)
-            parameters["scale"][n] = near_tie(rng, spec.rule.parameters["scale"], biased, bounds)
+            candidates = _SCALES if n < _SEARCHED else 1
+            fmt = spec.rule.parameters["scale"]
+            parameters["scale"][n] = near_tie(rng, fmt, biased[:_ROWS], bounds, candidates)
 
 
 def _lengthen(rng, spec, column, parameters, n):
