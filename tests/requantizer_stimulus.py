@@ -19,26 +19,32 @@ EXTREMES = [*INT32, INT32[0] + 1, INT32[1] - 1, -1, 0, 1, 1 << 30, (1 << 24) + 1
 
 def design(**fields):
     """A spec of 2 x 8 elements (or other fields) whose sums take every value of 33 bits."""
-    for name in ("bias", "output", "table_input"):
+    for name in ("weights", "bias", "output", "table_input"):
         if name in fields:
             fields[name] = parse(fields[name])
-    shape = {"rows": 2, "cols": 8, "depth": 1}
-    return Spec(activations=parse("int32"), weights=parse("int2"), **(shape | fields))
+    shape = {"activations": parse("int32"), "weights": parse("int2"), "rows": 2, "cols": 8, "depth": 1}
+    return Spec(**shape | fields)
 
 
 def stimulus(spec, seed):
     """Operands of M x N outputs."""
     rng = np.random.default_rng(seed)
-    arrays = {"a": activations(rng)[:, None], "w": rng.choice([1, 1, 1, -1, -2], (1, N))}
+    arrays = {"a": activations(rng)[:, None], "w": weights(rng, spec)[None]}
     if spec.threshold_count:
         arrays["thresholds"] = thresholds(rng, spec, arrays)
     else:
-        halvings = rng.integers(1, LARGEST_SCALE, N)
+        halvings = rng.integers(1, LARGEST_SCALE, N) + np.log2(abs(arrays["w"][0])).astype(int)
         arrays |= {name: PARAMETERS[name](rng, spec, halvings) for name in spec.parameters}
     if "scale" in arrays:
         arrays["a"][-NEAR_TIES:, 0] = near_ties(rng, arrays)
     arrays["a"] = rng.permutation(arrays["a"])
     return operands(spec, arrays)
+
+
+def weights(rng, spec):
+    """1, -1 and -2; where more fit, any for half of the columns, for sums of more bits."""
+    few = rng.choice([1, 1, 1, -1, -2], N)
+    return few if spec.weights.width == 2 else np.where(rng.random(N) < 1 / 2, few, rng.integers(2, 1 << 15, N))
 
 
 def near_ties(rng, arrays):

@@ -66,7 +66,8 @@ OTHERS |= {
     "tflite, relu": design(requantize="tflite", activation="relu", **FULL),
     "tflite, relu6": design(requantize="tflite", activation="relu6", **FULL),
     "tflite, table": design(requantize="tflite", **FULL | {"output": "uint8"}, table=TABLE, table_input="int8"),
-    "mult16, int16, wide bias": design(requantize="mult16", **FULL | {"output": "int16", "bias": "int32"}),
+    "mult16, int16": design(requantize="mult16", **FULL | {"output": "int16"}),
+    "mult16, sums of 48 bits": design(requantize="mult16", weights="int16", **FULL | {"output": "int16"}),
     "float32, relu6": design(requantize="float32", activation="relu6", **FULL),
     "float32, int16, clip": design(requantize="float32", **FULL | {"output": "int16"}, clip=(-20000, 30001)),
     "float32, uint8, table": design(
