@@ -129,6 +129,14 @@ def _or_dash(value):
     return "-" if value is None else str(value)
 
 
+def _steps(first):
+    """What lies between accumulator and code."""
+    if first.reached is not None:
+        return f"thresholds reached {first.reached}, "
+    steps = f"biased {first.biased}, scaled {first.scaled}, rounded {first.rounded}, "
+    return steps if first.table_input is None else f"{steps}table read at {first.table_input}, "
+
+
 def explain(result: Comparison):
     """The first difference and what it means, in lines."""
     diagnosis, last = result.diagnosis, result.depth - 1
@@ -142,8 +150,7 @@ def explain(result: Comparison):
         f"w[0, {n}] = {first.w_first} .. w[{last}, {n}] = {first.w_last}",
         f"  hardware   {first.hardware:>12}  {first.hardware_bits}",
         f"  golden     {first.golden:>12}  {first.golden_bits}",
-        f"  golden's steps: accumulator {first.accumulator}, biased {first.biased}, scaled {first.scaled}, "
-        f"rounded {first.rounded}, code {first.golden}",
+        f"  golden's steps: accumulator {first.accumulator}, {_steps(first)}code {first.golden}",
         f"  they part at: {diagnosis.step}: {diagnosis.cause}",
         f"  {diagnosis.count} of {diagnosis.compared} outputs differ{_reach(diagnosis)}",
     ]

@@ -189,7 +189,7 @@ def _platform(spec):
     if spec.platform not in PLATFORMS:
         raise ValueError(f"platform must be one of {', '.join(PLATFORMS)}, not {spec.platform!r}")
     wanted = requantizer_of(PLATFORMS[spec.platform])
-    if spec.requantize not in (wanted, "thresholds"):
+    if spec.requantize not in (wanted, "thresholds", *_golden_only(PLATFORMS[spec.platform])):
         raise ValueError(
             f"requantize must be {wanted!r} or 'thresholds' on platform {spec.platform!r}, not {spec.requantize!r}"
         )
@@ -197,6 +197,12 @@ def _platform(spec):
         raise ValueError(f"platform {spec.platform!r} has no fused activation; give its bounds as clip")
     if spec.zero_point_order != "after_rounding":
         raise ValueError(f"zero_point_order is part of platform {spec.platform!r}; leave it out")
+
+
+def _golden_only(platform):
+    """The rule that is the platform's own but has no hardware."""
+    ours = platform.scaling == "float64" and platform.rounding == "half_away" and platform.zero_point == "after"
+    return ("float64_away",) if ours else ()
 
 
 def requantizer_of(platform):

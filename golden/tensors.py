@@ -81,8 +81,9 @@ def _parameters(spec, arrays, n):
 
 
 def _check_derived(name, given, found):
-    given, found = np.broadcast_arrays(given, found)
-    if not np.array_equal(given, found):
+    given, found = np.asarray(given), np.asarray(found)
+    fits = not found.ndim or given.shape == found.shape[found.ndim - given.ndim :]
+    if not fits or not (given == found).all():
         raise ValueError(f"{name} is not what the real scales come to; leave out the one or the others")
 
 

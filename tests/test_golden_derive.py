@@ -226,3 +226,27 @@ def test_what_a_design_takes():
     assert takes(design("int8", "int8", requantize="thresholds", output="int8")) == ()
     assert takes(design("int8", "int8", requantize="shift", **INT8)) == ("a_scale", "w_scale", "y_scale")
     assert {"bias", "y_zero_point", "add", "a_scale"} <= set(takes(spec_of(PLATFORMS["qonnx"])))
+
+
+@pytest.mark.parametrize("name", ["litert-reference", "litert-reference-int16"])
+def test_the_rule_that_golden_alone_has_reaches_16_bits(name):
+    """Thresholds stop at 8 bits; the reference kernels' float64 rule does not."""
+    spec = design("int8", "int8", depth=64, requantize="float64_away", platform=name, bias="int32", output="int16")
+    spec, given = spec.with_(a_zero_point=True, y_zero_point=True), case(PLATFORMS[name], 2, per_channel=True)
+    y = golden(spec, operands(spec, given))
+    expected = platforms.requantize(
+        name,
+        platforms.accumulate(name, given["a"], given["w"], a_zero_point=int(given["a_zero_point"]), bias=given["bias"]),
+        platforms.derive(name, **{key: given[key] for key in ("a_scale", "w_scale", "y_scale")}),
+        y_zero_point=int(given["y_zero_point"]),
+        y_format="int16",
+    )
+    assert np.array_equal(y, expected) and len(np.unique(y)) > 100
+
+
+@pytest.mark.parametrize("value", [np.ones((2, N)), np.ones(N + 1), [[1]]])
+def test_a_parameter_of_another_shape_than_the_derived_one(value):
+    spec = spec_of(PLATFORMS["tflite-micro"])
+    given = case(PLATFORMS["tflite-micro"], 1, per_channel=True) | {"multiplier": np.asarray(value, int)}
+    with pytest.raises(ValueError, match="^multiplier is not what the real scales come to"):
+        operands(spec, given)
