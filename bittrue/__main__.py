@@ -20,6 +20,7 @@ from . import __version__, flows, report
 from . import agree as agreeing
 from .errors import InputError, reason
 from .folder import check_place, open_folder, write_text
+from .formats import listing as formats_listing
 from .options import takes_design
 from .progress import Progress
 from .table import write_table
@@ -211,6 +212,12 @@ def table(
     numbers = {"x_scale": x_scale, "y_scale": y_scale, "x_zero_point": x_zero_point, "y_zero_point": y_zero_point}
     entries = write_table(out, function, **formats, **numbers)
     _print(report.tabled(out, entries, x_format, y_format), report.tabled_json(out, entries), quiet, as_json)
+
+
+@app.command()
+def formats(as_json: Json = False):
+    """List the number formats of operands, and how an element multiplies each pair of them."""
+    _print(report.formats_listed(), formats_listing(), quiet=False, as_json=as_json)
 
 
 @app.command()

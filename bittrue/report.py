@@ -11,6 +11,7 @@ from hdl.timing import latency
 
 from .design import describe
 from .flows import Comparison
+from .formats import LEGEND, LISTED, PAIRED, described, pairings
 
 UNWRAPPED = 10_000
 PAGE = 140
@@ -51,6 +52,16 @@ def generated_json(folder):
         "accumulator_width": folder.spec.accumulator_width,
         "latency": latency(folder.spec),
     }
+
+
+def formats_listed():
+    formats = Table("formats", "for example", "bits", "smallest", "largest", "step", "special codes", box=None)
+    for name in LISTED:
+        formats.add_row(*described(name))
+    elements = Table("activations x weights", *PAIRED, box=None)
+    for row in pairings():
+        elements.add_row(*row)
+    return Group(formats, Text(), elements, Text(LEGEND))
 
 
 def tabled(path, entries, x_format, y_format):
