@@ -37,7 +37,7 @@ def with_platform(given: dict) -> dict:
 
 def check_contradictions(flags: dict, platform: str | None):
     """Raises InputError for flags that a platform's rule leaves no choice in."""
-    for name in ("rounding", "zero_point_order"):
+    for name in ("rounding", "zero_point_order", "multiplier_bits", "overflow"):
         if platform is not None and name in flags:
             raise InputError(f"{name} is part of platform {platform!r}; leave it out, not {flags[name]!r}")
 
@@ -60,7 +60,10 @@ def scales(spec: Spec) -> dict | None:
     """How run-time parameters follow from real scales, in words; None for designs that take none."""
     if spec.requantize == "none" or (spec.requantize == "thresholds" and spec.platform is None):
         return None
-    result = {"inputs": ["a_scale", "w_scale", "y_scale"], "effective": _effective(spec), "encoding": _encoding(spec)}
+    inputs = ["a_scale", "w_scale", "y_scale"]
+    if spec.platform is not None and PLATFORMS[spec.platform].effective is None:
+        inputs = ["multiplier", "shift", "add"]
+    result = {"inputs": inputs, "effective": _effective(spec), "encoding": _encoding(spec)}
     if spec.activation == "relu6":
         result["y_max"] = "y_zero_point + 6 / y_scale in float32, ties away from zero, within the output's range"
     return result

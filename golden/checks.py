@@ -126,7 +126,8 @@ def _table(spec):
     if spec.table is None and spec.table_input is None:
         return
     if spec.table is None or spec.table_input is None or spec.output is None:
-        raise ValueError("table, table_input and output must be given together")
+        missing = next(field for field in ("table", "table_input", "output") if getattr(spec, field) is None)
+        raise ValueError(f"table, table_input and output must be given together; {missing} is missing")
     if spec.requantize == "thresholds":
         raise ValueError("thresholds take no table; put its function into them")
     fmt = spec.table_input
@@ -170,8 +171,10 @@ def _output(spec):
 def _thresholds(spec):
     if spec.requantize != "thresholds":
         return
-    if spec.bias is not None or spec.y_zero_point or (spec.activation != "none" and spec.platform is None):
-        raise ValueError("thresholds take no bias, y_zero_point or activation: they hold all of these")
+    activation = spec.activation if spec.platform is None else "none"
+    for field, given in (("bias", spec.bias), ("y_zero_point", spec.y_zero_point), ("activation", activation)):
+        if given not in (None, False, "none"):
+            raise ValueError(f"{field} must be left out with thresholds, which hold its effect, not {given}")
     if spec.rounding != "half_even" or spec.overflow == "wrap":
         raise ValueError("thresholds take neither rounding nor overflow wrap")
     if spec.output.width > THRESHOLD_OUTPUT:
@@ -190,13 +193,25 @@ def _platform(spec):
         raise ValueError(f"platform must be one of {', '.join(PLATFORMS)}, not {spec.platform!r}")
     wanted = requantizer_of(PLATFORMS[spec.platform])
     if spec.requantize not in (wanted, "thresholds", *_golden_only(PLATFORMS[spec.platform])):
-        raise ValueError(
-            f"requantize must be {wanted!r} or 'thresholds' on platform {spec.platform!r}, not {spec.requantize!r}"
-        )
+        names = " or ".join(dict.fromkeys((repr(wanted), "'thresholds'")))
+        raise ValueError(f"requantize must be {names} on platform {spec.platform!r}, not {spec.requantize!r}")
     if spec.activation != "none" and not PLATFORMS[spec.platform].activations:
         raise ValueError(f"platform {spec.platform!r} has no fused activation; give its bounds as clip")
+    _platform_sums(spec, PLATFORMS[spec.platform])
     if spec.zero_point_order != "after_rounding":
         raise ValueError(f"zero_point_order is part of platform {spec.platform!r}; leave it out")
+
+
+def _platform_sums(spec, platform):
+    """A platform's outputs saturate, and its sums are exact or wrap at 32 bits."""
+    if spec.overflow != "saturate":
+        raise ValueError(f"overflow is part of platform {spec.platform!r}; leave it out, not {spec.overflow!r}")
+    wraps = platform.accumulator == "int32" and spec.accumulator == 32 and spec.accumulator_overflow == "wrap"
+    if not spec.accumulator_is_exact and not wraps:
+        raise ValueError(
+            f"accumulator is part of platform {spec.platform!r}; leave it out, not {spec.accumulator} bits, "
+            f"{spec.accumulator_overflow}"
+        )
 
 
 def _golden_only(platform):

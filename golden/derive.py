@@ -35,6 +35,9 @@ def derived(spec, arrays, columns) -> dict:
     thresholds = spec.requantize == "thresholds" and spec.platform is not None and "thresholds" not in arrays
     if not names and not thresholds:
         return {}
+    w_scale = np.asarray(arrays.get("w_scale", 1))
+    if w_scale.shape not in ((), (columns,)):
+        raise ValueError(f"w_scale must be a scalar or have shape [{columns}], not {list(w_scale.shape)}")
     if missing := [name for name in SCALES if name not in arrays and (names or not _from_model(spec, arrays))]:
         raise ValueError(f"{missing[0]}: array missing; scales are given all three or not at all")
     if spec.requantize == "thresholds":

@@ -4,11 +4,17 @@ import numpy as np
 
 
 def checked(label, value) -> np.ndarray:
-    """A scale as float32 (float16 where it is one). Raises ValueError unless it is positive and finite."""
-    value = np.asarray(value)
-    value = value if value.dtype == np.float16 else value.astype(np.float32)
-    if not (np.isfinite(value) & (value > 0)).all():
-        raise ValueError(f"{label}_scale must be positive and finite")
+    """A scale as float32 (float16 where it is one). Raises ValueError unless it is positive and finite there."""
+    given = np.asarray(value)
+    if given.dtype.kind not in "fiu":
+        raise ValueError(f"{label}_scale must hold real numbers, not {given.dtype}")
+    with np.errstate(over="ignore", under="ignore"):
+        value = given if given.dtype == np.float16 else given.astype(np.float32)
+    wrong = ~(np.isfinite(value) & (value > 0))
+    if wrong.any():
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        place = f"{label}_scale{list(index) if index else ''}"
+        raise ValueError(f"{place} must be positive and finite in float32, not {given[index]}")
     return value
 
 

@@ -56,5 +56,6 @@ def table(
     values = np.array([function(float(x_scale) * (code - x_zero_point)) for code in range(lo, hi + 1)])
     if np.isnan(values).any():
         raise ValueError(f"the function gives NaN for code {lo + int(np.argmax(np.isnan(values)))}")
-    codes = round_real(values / float(y_scale), rounding) + y_zero_point
+    with np.errstate(over="ignore"):
+        codes = round_real(values / float(y_scale), rounding) + y_zero_point
     return tuple(int(code) for code in y_format.saturate(codes))

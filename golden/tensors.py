@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .checks import MAX_SHIFT
-from .derive import derived, takes
+from .derive import SCALES, derived, takes
 from .ieee import Float
 from .mac import accumulate, accumulator_range
 from .minifloat import MiniFloat
@@ -45,6 +45,8 @@ def operands(spec, arrays):
     names array, index, value and range.
     """
     known = {"a", "w", *spec.parameters, *takes(spec), *(name for name in ZERO_POINTS if getattr(spec, name))}
+    if spec.requantize == "thresholds" and spec.platform is None and (scales := sorted(set(SCALES) & set(arrays))):
+        raise ValueError(f"{scales[0]}: thresholds follow from real scales only where the design names a platform")
     if unknown := sorted(set(arrays) - known):
         raise ValueError(f"{unknown[0]}: this design takes no such array; it takes {', '.join(sorted(known))}")
     a = _codes("a", _required(arrays, "a"), spec.activations, ndim=2)
@@ -83,8 +85,14 @@ def _parameters(spec, arrays, n):
 def _check_derived(name, given, found):
     given, found = np.asarray(given), np.asarray(found)
     fits = not found.ndim or given.shape == found.shape[found.ndim - given.ndim :]
-    if not fits or not (given == found).all():
-        raise ValueError(f"{name} is not what the real scales come to; leave out the one or the others")
+    if not fits:
+        shapes = f"shape {list(given.shape)} where they give {list(found.shape)}"
+        raise ValueError(f"{name} is not what the real scales come to: {shapes}; leave out {name} or the scales")
+    given, found = np.broadcast_arrays(given, found)
+    if (given != found).any():
+        index = tuple(int(i) for i in np.argwhere(given != found)[0])
+        values = f"{name}{list(index) if index else ''} is {given[index]} where they give {found[index]}"
+        raise ValueError(f"{name} is not what the real scales come to: {values}; leave out {name} or the scales")
 
 
 def _parameter(spec, name, value, n):

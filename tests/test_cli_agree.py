@@ -210,7 +210,9 @@ def test_damaged_runs_are_refused(there, tmp_path):
         ({"a": None}, f"{path}: a: array missing"),
         (
             {"shift": record["shift"] + 1},
-            f"{path}: shift is not what the real scales come to; leave out the one or the others",
+            f"{path}: shift is not what the real scales come to: shift[0] is {record['shift'][0] + 1} "
+            f"where they give {record['shift'][0]}; "
+            "leave out shift or the scales",
         ),
     ):
         np.savez(path, **{name: value for name, value in (record | changes).items() if value is not None})

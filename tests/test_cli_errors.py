@@ -76,11 +76,24 @@ DESIGNS = {
     (*PAIR, "--platform", "tosa"): "output must be given with requantize 'tflite_single'",
     (*PAIR, "--platform", "qonnx", "--output", "int16"): "thresholds give outputs of at most 8 bits, not int16",
     (*PAIR, "--platform", "qonnx", "--output", "int8", "--bias", "int32"): (
-        "thresholds take no bias, y_zero_point or activation: they hold all of these"
+        "bias must be left out with thresholds, which hold its effect, not int32"
     ),
     (*PAIR, "--requantize", "thresholds", "--output", "int8", "--activation", "relu"): (
-        "thresholds take no bias, y_zero_point or activation: they hold all of these"
+        "activation must be left out with thresholds, which hold its effect, not relu"
     ),
+    (*PAIR, "--requantize", "thresholds", "--output", "int8", "--y-zero-point"): (
+        "y_zero_point must be left out with thresholds, which hold its effect, not True"
+    ),
+    (*PAIR, "--platform", "tflite-micro", "--output", "int8", "--overflow", "wrap"): (
+        "overflow is part of platform 'tflite-micro'; leave it out, not 'wrap'"
+    ),
+    (*PAIR, "--platform", "tflite-micro", "--output", "int8", "--multiplier-bits", "16"): (
+        "multiplier_bits is part of platform 'tflite-micro'; leave it out, not 16"
+    ),
+    (
+        *(*PAIR, "--platform", "tflite-micro", "--output", "int8"),
+        *("--accumulator", "16", "--accumulator-overflow", "saturate"),
+    ): "accumulator is part of platform 'tflite-micro'; leave it out, not 16 bits, saturate",
     (*PAIR, "--threshold-search", "linear"): "threshold_search must be one of binary, parallel, not 'linear'",
     (*PAIR, "--activation", "relu7"): "activation must be one of none, relu, relu6, not 'relu7'",
     (*PAIR, "--requantize", "float64_away", "--output", "int8"): (
@@ -88,7 +101,7 @@ DESIGNS = {
         "multiplier_bits 32 and rounding half_away"
     ),
     (*PAIR, "--table", "t.npz"): "cannot read t.npz: No such file or directory",
-    (*PAIR, "--table-input", "int8"): "table, table_input and output must be given together",
+    (*PAIR, "--table-input", "int8"): "table, table_input and output must be given together; table is missing",
     ("nowhere.toml",): "cannot read nowhere.toml: No such file or directory",
     (".",): "cannot read .: Is a directory",
     (*PAIR, "--weights-from", "w.npz"): "cannot read w.npz: No such file or directory",
@@ -116,7 +129,7 @@ FILES = {
     "platform = 1": f"platform must be one of {', '.join(PLATFORMS)}, not 1",
     "table = 3": "table must be integers, not 3",
     "table = [1.5]": "table must be integers, not (1.5,)",
-    "table = [1, 2]": "table, table_input and output must be given together",
+    "table = [1, 2]": "table, table_input and output must be given together; table_input is missing",
     'table = [1, 2]\noutput = "int4"\ntable_input = "int2"': "table must have 4 entries for int2, not 2",
     'table = [1, 2]\noutput = "int4"\ntable_input = "int17"': (
         "table_input must be an integer format of at most 16 bits, not int17"

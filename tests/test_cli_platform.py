@@ -202,10 +202,14 @@ def test_a_wrong_output_of_a_platforms_design_is_explained(place):
 
 
 ARRAYS = {
-    "zero scale": ("tosa", {"a_scale": np.float32(0)}, "a_scale must be positive and finite"),
-    "negative scale": ("tosa", {"y_scale": np.float32(-1)}, "y_scale must be positive and finite"),
-    "nan scale": ("tosa", {"w_scale": np.float32("nan")}, "w_scale must be positive and finite"),
-    "infinite scale": ("onnxruntime", {"w_scale": np.float32("inf")}, "w_scale must be positive and finite"),
+    "zero scale": ("tosa", {"a_scale": np.float32(0)}, "a_scale must be positive and finite in float32, not 0.0"),
+    "negative scale": ("tosa", {"y_scale": np.float32(-1)}, "y_scale must be positive and finite in float32, not -1.0"),
+    "nan scale": ("tosa", {"w_scale": np.float32("nan")}, "w_scale must be positive and finite in float32, not nan"),
+    "infinite scale": (
+        "onnxruntime",
+        {"w_scale": np.float32("inf")},
+        "w_scale must be positive and finite in float32, not inf",
+    ),
     "one scale": ("tosa", {"w_scale": None}, "w_scale: array missing; scales are given all three or not at all"),
     "huge scale": ("tosa", {"w_scale": 1e30}, "shift is 96, outside int6 [-31, 30]"),
     "own scale": (
@@ -234,7 +238,7 @@ ARRAYS = {
     ),
     "contradiction": (
         *("tosa", {"shift": 2}),
-        "shift is not what the real scales come to; leave out the one or the others",
+        "shift is not what the real scales come to: shift[0] is 2 where they give -9; leave out shift or the scales",
     ),
     "thresholds": (
         *("qonnx", {"thresholds": np.arange(255)[::-1]} | dict.fromkeys(SCALES)),

@@ -162,21 +162,31 @@ def given(spec, **changes):
 @pytest.mark.parametrize("requantize", ["multiplier", "tflite", "float32"])
 def test_scales_are_positive_numbers(scale, value, requantize):
     spec = design("int8", "int8", requantize=requantize, **INT8)
-    with pytest.raises(ValueError, match=f"^{scale} must be positive and finite$"):
+    with pytest.raises(ValueError, match=f"^{scale}(\\[0\\])? must be positive and finite in float32, not "):
         given(spec, **{scale: value})
 
 
 REFUSED = {
     "missing": ({"y_scale": None}, "y_scale: array missing; scales are given all three or not at all"),
     "shape of a": ({"a_scale": np.ones(3)}, "a_scale and y_scale must be scalars and w_scale a scalar or [N]"),
-    "shape of w": ({"w_scale": np.ones((3, 1))}, "a_scale and y_scale must be scalars and w_scale a scalar or [N]"),
-    "length of w": ({"w_scale": np.ones(2)}, "multiplier must be a scalar or have shape [3], not [2]"),
+    "shape of w": ({"w_scale": np.ones((3, 1))}, "w_scale must be a scalar or have shape [3], not [3, 1]"),
+    "length of w": ({"w_scale": np.ones(2)}, "w_scale must be a scalar or have shape [3], not [2]"),
+    "strings": ({"a_scale": np.array("0.1")}, "a_scale must hold real numbers, not <U3"),
+    "complex": ({"y_scale": 1j}, "y_scale must hold real numbers, not complex128"),
     "too large": ({"w_scale": 1e12}, "scale must be below 2**30, not 124999999488.0"),
     "other multiplier": (
         {"multiplier": 5},
-        "multiplier is not what the real scales come to; leave out the one or the others",
+        "multiplier is not what the real scales come to: multiplier is 5 where they give 1374389504; "
+        "leave out multiplier or the scales",
     ),
-    "other shift": ({"shift": [1, 2, 3]}, "shift is not what the real scales come to; leave out the one or the others"),
+    "other shift": (
+        {"shift": [1, 2, 3]},
+        "shift is not what the real scales come to: shift[0] is 1 where they give -8; leave out shift or the scales",
+    ),
+    "other shape": (
+        {"w_scale": np.full(3, 0.02, np.float32), "shift": [1, 2]},
+        "shift is not what the real scales come to: shape [2] where they give [3]; leave out shift or the scales",
+    ),
 }
 
 

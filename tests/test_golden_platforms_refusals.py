@@ -14,7 +14,7 @@ REFUSED = [
     (lambda: platforms.requantize("tensorrt", [[1]], {}), "tensorrt has no published rule for requantization"),
     (
         lambda: platforms.derive("tosa", a_scale=1, w_scale=[1, 0], y_scale=1),
-        "w_scale must be positive and finite",
+        "w_scale[1] must be positive and finite in float32, not 0",
     ),
     (
         lambda: platforms.derive("tosa", a_scale=[1, 2], w_scale=1, y_scale=1),

@@ -125,7 +125,7 @@ def test_scales_are_positive(name):
     """FINN moves the sign of a negative scale into the weights first; what reaches a platform is positive."""
     with pytest.raises(ValueError) as error:
         platforms.derive(name, a_scale=1, w_scale=[0.5, -0.5], y_scale=1)
-    assert str(error.value) == "w_scale must be positive and finite"
+    assert str(error.value) == "w_scale[1] must be positive and finite in float32, not -0.5"
 
 
 def test_zero_points_per_channel():
