@@ -190,3 +190,23 @@ def test_microxcaling_operands_of_a_product(name):
             came = dequantize_blocks(*quantize_blocks(operand, name, rounding=rounding), name)
             errors.append(int((came != quantized).sum()))
         assert min(errors) == 0
+
+
+def test_an_integer_element_below_the_last_one():
+    """-1.9999 of 127/64: golden, TOSA and microxcaling clamp to -127/64; gfloat takes the spare code -128, -2."""
+    codes, exponents = quantize_blocks(np.array([[-1.9999, 1.0]], np.float32), "mxint8", block=2)
+    assert codes.tolist() == [[-127, 64]] and exponents.tolist() == [[0]]
+
+
+def test_a_sum_of_products_in_float32_depends_on_its_order():
+    """One block of float8_e4m3fn: 448 * 448, then 31 times 2**-3 * 2**-4. Exact here, in float32 the small ones go."""
+    fmt = block_format("mxfp8_e4m3").element
+    a, w = np.array([448.0] + [2.0**-3] * 31), np.array([448.0] + [2.0**-4] * 31)
+    exact = int((fmt.decode(fmt.encode(a)) * fmt.decode(fmt.encode(w))).sum())
+    assert Fraction(exact, 4**fmt.fraction) == 448 * 448 + Fraction(31, 128)
+    forward, backward = np.float32(0), np.float32(0)
+    for x, y in zip(a, w, strict=True):
+        forward += np.float32(x * y)
+    for x, y in zip(a[::-1], w[::-1], strict=True):
+        backward += np.float32(x * y)
+    assert (forward, backward) == (np.float32(448 * 448), np.float32(448 * 448 + 0.25))
