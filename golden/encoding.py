@@ -41,6 +41,9 @@ def numbers(p: Platform, case, columns) -> dict:
             raise ValueError("no rule from real scales to its integers: the model brings them along")
         w_scale = np.asarray(case.scales["w_scale"])
         return platforms.derive(p, **{**case.scales, "w_scale": w_scale[columns] if w_scale.ndim else w_scale})
+    if p.name == case.spec.platform and p.effective is None:  # the design holds the platform's own integers
+        own = {name: np.asarray(value) for name, value in case.numbers.items()}
+        return {name: value[columns] if value.ndim else value for name, value in own.items()}
     chosen = columns if case.per_channel else columns[:1]
     each = [encoded(p, case.factors[n].value) for n in chosen]
     stacked = {name: np.array([one[name] for one in each]) for name in each[0]}

@@ -233,3 +233,18 @@ def test_help_says_what_it_does():
     text = done("agree", "--help")
     assert "--sample" in text and "platform" in text
     assert command("agree", "--help").code == 0
+
+
+def test_a_design_of_integers_that_a_model_brings_agrees_with_its_platform(tmp_path, monkeypatch):
+    """Deeploy's multiplier, shift and addend: what the others lack is the addend."""
+    monkeypatch.chdir(tmp_path)
+    done("generate", "--platform", "deeploy", *("--activations", "int8", "--weights", "int8", "--output", "int8"))
+    rng = np.random.default_rng(1)
+    matrices = {"a": rng.integers(-128, 128, (40, 12)), "w": rng.integers(-128, 128, (12, 4))}
+    integers = {"multiplier": np.array([3, 5, 7, 100]), "shift": np.array([9, 10, 11, 14]), "add": [17, -300, 1000, 5]}
+    np.savez("i.npz", **matrices, **integers)
+    rows = json.loads(done("agree", "build/mac_array", "--inputs", "i.npz", "--json"))["platforms"]
+    found = {row["platform"]: row for row in rows}
+    assert found["deeploy"]["differing"] == 0
+    assert found["tosa"]["differing"] > 0
+    assert all("addend" in reason["reason"] for reason in found["tosa"]["reasons"])
