@@ -9,6 +9,9 @@ import pytest
 from test_golden_platforms import AWAY, GEMMLOWP, HALF_UP_TWICE, MULT16, NAMES, SINGLE, THRESHOLDS, TO_EVEN, grouped
 
 from golden import fixed_point, float_scale, platforms, scale
+from golden.formats import parse
+from golden.mac import accumulate
+from golden.spec import Spec
 
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 EXACT = GEMMLOWP | SINGLE | HALF_UP_TWICE | AWAY | THRESHOLDS | {"onnx-reference"}
@@ -138,3 +141,15 @@ def test_zero_points_per_channel():
     ]
     acc = platforms.accumulate("onnxruntime", a, w, a_zero_point=7, w_zero_point=zero_points)
     assert acc.tolist() == expected
+
+
+def test_a_sum_beyond_int32_wraps_saturates_or_is_forbidden():
+    """Item 15: 140000 products of -128 and -128, 2293760000."""
+    a, w = np.full((1, 140_000), -128), np.full((140_000, 1), -128)
+    assert platforms.accumulate("onnxruntime", a, w).item() == -2001207296
+    assert platforms.accumulate("tflite-micro-int16", a, w).item() == 2293760000
+    with pytest.raises(ValueError, match="does not fit int32, which tosa leaves unpredictable"):
+        platforms.accumulate("tosa", a, w)
+    fields = {"lanes": 1000, "depth": 140_000, "accumulator": 32, "accumulator_overflow": "saturate"}
+    saturating = Spec(activations=parse("int8"), weights=parse("int8"), **fields)  # as an ARM QADD per beat
+    assert accumulate(a, w, saturating).item() == 2147483647
