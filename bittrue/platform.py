@@ -37,7 +37,7 @@ def with_platform(given: dict) -> dict:
 
 def check_contradictions(flags: dict, platform: str | None):
     """Raises InputError for flags that a platform's rule leaves no choice in."""
-    for name in ("rounding", "zero_point_order", "multiplier_bits", "overflow"):
+    for name in ("rounding", "zero_point_order"):
         if platform is not None and name in flags:
             raise InputError(f"{name} is part of platform {platform!r}; leave it out, not {flags[name]!r}")
 

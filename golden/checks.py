@@ -203,9 +203,10 @@ def _platform(spec):
 
 
 def _platform_sums(spec, platform):
-    """A platform's outputs saturate, and its sums are exact or wrap at 32 bits."""
-    if spec.overflow != "saturate":
-        raise ValueError(f"overflow is part of platform {spec.platform!r}; leave it out, not {spec.overflow!r}")
+    """A platform's outputs saturate, its multiplier has a width, and its sums are exact or wrap at 32 bits."""
+    for field, own in (("overflow", "saturate"), ("multiplier_bits", 31)):
+        if (given := getattr(spec, field)) != own:
+            raise ValueError(f"{field} is part of platform {spec.platform!r}; leave it out, not {given!r}")
     wraps = platform.accumulator == "int32" and spec.accumulator == 32 and spec.accumulator_overflow == "wrap"
     if not spec.accumulator_is_exact and not wraps:
         raise ValueError(

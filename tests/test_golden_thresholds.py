@@ -125,7 +125,10 @@ def test_rules_that_fall_are_refused():
 def test_a_dent_beyond_the_sums_that_are_all_tried_may_stay_unseen(monkeypatch):
     """Why the document says `seen`: what bisection never visits is not known."""
     monkeypatch.setattr(thresholds, "EXHAUSTIVE", 100)
-    rule = lambda sums: np.where(sums == 1234, 0, sums // 400)  # noqa: E731
+
+    def rule(sums):
+        return np.where(sums == 1234, 0, sums // 400)
+
     thresholds_for(rule, columns=1, acc_range=(-3200, 3199), codes=CODES)
 
 

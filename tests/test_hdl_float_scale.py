@@ -8,6 +8,7 @@ from test_hdl_requantize import check, design, every_acc
 
 from golden.formats import parse
 from golden.ieee import FLOAT32
+from golden.requantize import requantize
 from hdl.requantize import require_hardware
 
 VECTORS = 1500
@@ -40,6 +41,29 @@ def test_float32(accumulator, output):
     """Sums below, at and above 24 bits, which need no first cut, and above 32, which wrap."""
     spec = design(accumulator, requantize="float32", bias="int6", output=output, y_zero_point=True)
     check(spec, vectors(spec, accumulator))
+
+
+def inner_ties():
+    """Sums, and products, halfway between two float32 numbers, of which the even one ends in a tie of its own.
+
+    Ties to even twice give an even q; a first tie that goes up makes it q + 1.
+    """
+    for q in range(0, 120, 2):
+        places = next(j for j in range(30) if (2 * q + 1) << j >= 1 << 24)
+        odd = ((2 * q + 1) << places) + 1
+        for sign in (1, -1):
+            yield sign * odd, np.float32(2.0 ** -(places + 1)), sign * q
+            for factor in (3, 5, 7, 11, 13):
+                if odd % factor == 0:
+                    yield sign * factor, np.float32(odd // factor * 2.0 ** -(places + 1)), sign * q
+
+
+def test_ties_within():
+    spec = design(28, requantize="float32", output="int8")
+    cases = list(inner_ties())
+    assert {abs(acc) < 16 for acc, _, _ in cases} == {True, False}
+    assert all(requantize(acc, spec, scale=int(FLOAT32.encode(scale))) == code for acc, scale, code in cases)
+    check(spec, [(acc, {"scale": int(FLOAT32.encode(scale))}) for acc, scale, _ in cases])
 
 
 @pytest.mark.parametrize("requantizer", ["float32", "shift"])
