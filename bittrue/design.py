@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import tomli_w
 
+from golden.checks import ARRAYS
 from golden.formats import Bipolar, parse
 from golden.mac import accumulator_range
 from golden.spec import Spec
-from golden.tensors import operands
+from golden.tensors import decoded_weights, operands
 
 from .errors import InputError, as_input_error
 from .npz import read_npz
@@ -84,7 +85,7 @@ def with_real_weights(given: dict, path: Path) -> dict:
     others = {"a": np.zeros((1, len(w)), int)} | {name: _placeholder(spec, name) for name in spec.parameters}
     with as_input_error(ValueError, prefix=str(path)):
         checked = operands(spec, others | {"w": w} | zero_point)
-    reached = accumulator_range(spec.weights.decode(checked.w) - checked.w_zero_point, spec)
+    reached = accumulator_range(decoded_weights(spec, checked), spec)
     return {**given, "accumulator_range": list(reached)}
 
 
@@ -130,8 +131,9 @@ def parse_pair(text: str) -> list[int]:
 def describe(spec: Spec) -> str:
     """One line: what the array computes and how large it is."""
     binary = " binary" if isinstance(spec.activations, Bipolar) and isinstance(spec.weights, Bipolar) else ""
+    kind = "" if spec.array == ARRAYS[0] else f" {spec.array.replace('_', '-')}"
     return (
-        f"{spec.rows}x{spec.cols}x{spec.lanes}{binary} array, {spec.activations} x {spec.weights} -> {spec.y}, "
+        f"{spec.rows}x{spec.cols}x{spec.lanes}{binary}{kind} array, {spec.activations} x {spec.weights} -> {spec.y}, "
         f"depth {spec.depth}, accumulator {spec.accumulator_width} bits"
         f"{f', as {spec.platform}' if spec.platform else ''}"
     )

@@ -10,7 +10,6 @@ from golden.ieee import Float
 from golden.spec import Spec
 from golden.tensors import Operands, operands
 from hdl.requantize import require_hardware
-from hdl.timing import cycles
 from hdl.verilog import YosysError, to_verilog
 from sim.diagnose import Diagnosis, diagnose
 from sim.replay import Replay, build_bench, replay
@@ -71,7 +70,7 @@ def random_inputs(spec: Spec, outputs: int, seed: int) -> dict:
     """
     n = 2 * spec.cols + 1
     m = max(-(-outputs // n), spec.rows + 1)
-    k = min(spec.depth, 4 * max(spec.lanes, spec.rows) + spec.lanes // 2 + 1)
+    k = min(spec.depth, 4 * max(spec.beat_depth, spec.rows) + spec.beat_depth // 2 + 1)
     with as_input_error(ValueError):
         return random_arrays(unnamed(spec), m=m, k=k, n=n, seed=seed)
 
@@ -203,8 +202,7 @@ def _speed(spec, given: Operands, record):
         raise ValueError(f"cycles must be one positive integer, not {counted}")
     cut, counted = tiling(spec, given), int(counted)
     unstalled = np.array_equal(record.get("stall"), 0)
-    expected = cycles(spec, [cut.beats] * cut.tiles, cut.parameter_beats) if unstalled else None
-    return counted, expected, cut.macs / (spec.rows * spec.cols * spec.lanes * counted)
+    return counted, cut.cycles if unstalled else None, cut.macs / (cut.capacity * counted)
 
 
 def _mark_waves(folder, simulator, result, record):

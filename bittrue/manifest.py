@@ -4,8 +4,8 @@ import importlib.metadata
 from platform import python_version
 
 from golden.spec import Spec
-from hdl.layout import a_beat, has_pad_mark, p_beat, p_beats, p_columns, w_beat, y_beat
-from hdl.timing import cycles, latency
+from hdl.kinds import kind_of
+from hdl.layout import has_pad_mark
 
 from . import __version__
 from .design import to_fields
@@ -31,7 +31,7 @@ def manifest(spec: Spec, sha256: str) -> dict:
         "scales": scales(spec),
         "clock": {"aclk": "rising edge", "aresetn": "active low, synchronous, at least one cycle"},
         "streams": _streams(spec),
-        "timing": _timing(spec),
+        "timing": kind_of(spec).timing(spec),
         "tools": {"python": python_version()} | {package: importlib.metadata.version(package) for package in TOOLS},
     }
 
@@ -52,16 +52,9 @@ def _product(spec):
 
 
 def _streams(spec):
-    streams = {
-        "s_axis_a": _stream(a_beat(spec), "lanes codes of each row; the beat with tlast ends a tile"),
-        "s_axis_w": _stream(w_beat(spec), "lanes codes of each column, in step with s_axis_a; tlast on the same beat"),
-        "m_axis_y": _stream(y_beat(spec), f"{spec.rows} beats per tile, the last row first; tlast on the final one"),
-    }
-    if spec.parameters:
-        order = (
-            f"one set of {p_beats(spec)} beats per tile, ended by tlast; beat i begins at column {p_columns(spec)} * i"
-        )
-        streams["s_axis_p"] = _stream(p_beat(spec), order)
+    kind = kind_of(spec)
+    streams = {f"s_axis_{name}": _stream(beat) for name, beat in kind.inputs(spec).items()}
+    streams |= {f"m_axis_{name}": _stream(beat) for name, beat in kind.outputs(spec).items()}
     if has_pad_mark(spec):
         streams["s_axis_a"]["padding"] = (
             "lanes without a pair: where their number is odd set pad and leave out the last lane; let the others "
@@ -72,25 +65,13 @@ def _streams(spec):
     return streams
 
 
-def _stream(beat, about):
+def _stream(beat):
     return {
-        "about": about,
+        "about": beat.about,
         "tdata_bits": 8 * beat.bytes,
         "used_bits": beat.width,
         "fields": [
             {"name": field.name, "format": str(field.fmt), "shape": list(field.shape), "lsb": field.offset}
             for field in beat.fields
         ],
-    }
-
-
-def _timing(spec):
-    beats = spec.beats(spec.depth)
-    return {
-        "latency": latency(spec),
-        "latency_is": "cycles from a tile's last beat on a and w to its first beat on y",
-        "cycles": f"b[0] + sum over i > 0 of max(b[i], {spec.rows}) + {latency(spec) + spec.rows - 1}",
-        "cycles_is": "cycles from the first beat in to the last beat out, tile i having b[i] = ceil(K / "
-        f"{spec.lanes}) beats, no stream stalling",
-        "example": {"tiles": 1, "beats": beats, "cycles": cycles(spec, [beats])},
     }

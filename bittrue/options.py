@@ -9,6 +9,7 @@ import typer
 
 from golden.checks import (
     ACTIVATIONS,
+    ARRAYS,
     MULTIPLIER_STYLES,
     OPERAND_WIDTH,
     REQUANTIZERS,
@@ -49,6 +50,7 @@ _OPTIONS = [
     _option("name", str, "Name of the Verilog top module (default: mac_array).", _ARRAY),
     _option("activations", str, f"Format of A, at most {OPERAND_WIDTH} bits: {_FORMATS}", _ARRAY),
     _option("weights", str, "Format of W, likewise.", _ARRAY),
+    _option("array", str, f"Kind of array: {', '.join(ARRAYS)} (default: {ARRAYS[0]}).", _ARRAY),
     _option("rows", int, "Rows of processing elements, outputs of M (default: 8).", _ARRAY),
     _option("cols", int, "Columns of processing elements, outputs of N (default: 8).", _ARRAY),
     _option("lanes", int, "Products per element and cycle (default: 1).", _ARRAY),

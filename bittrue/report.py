@@ -7,7 +7,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from hdl.timing import latency
+from hdl.kinds import kind_of
 
 from .design import describe
 from .flows import Comparison
@@ -40,7 +40,9 @@ def generated(folder):
         describe(spec),
         f"{folder.path / spec.name}.v: {folder.verilog.count(chr(10))} lines, sha256 {folder.sha256[:16]}",
     ]
-    lines.append(f"latency {latency(spec)} cycles; beats, widths and cycles: {folder.path / 'manifest.json'}")
+    lines.append(
+        f"latency {kind_of(spec).latency(spec)} cycles; beats, widths and cycles: {folder.path / 'manifest.json'}"
+    )
     return Text("\n".join(lines))
 
 
@@ -50,7 +52,7 @@ def generated_json(folder):
         "verilog": str(folder.path / f"{folder.spec.name}.v"),
         "sha256": folder.sha256,
         "accumulator_width": folder.spec.accumulator_width,
-        "latency": latency(folder.spec),
+        "latency": kind_of(folder.spec).latency(folder.spec),
     }
 
 

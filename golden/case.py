@@ -12,7 +12,7 @@ from .mac import matmul
 from .platform_table import PLATFORMS
 from .requantize import requantize_array
 from .spec import Spec
-from .tensors import Operands, accumulators, operands
+from .tensors import Operands, accumulators, decoded_activations, decoded_weights, operands
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,7 @@ def product_case(spec: Spec, arrays: dict, y=None) -> Case:
     Raises ValueError for wrong arrays, and for thresholds without the numbers they were made from.
     """
     given = operands(spec, arrays)
-    a = spec.activations.decode(given.a) - given.a_zero_point
-    w = spec.weights.decode(given.w) - given.w_zero_point
+    a, w = decoded_activations(spec, given), decoded_weights(spec, given)
     return _case(spec, arrays, given.parameters, matmul(a, w), accumulators(spec, given), y=y, operands=given)
 
 

@@ -11,6 +11,7 @@ from .platform_table import PLATFORMS
 from .rounding import OVERFLOWS, ROUNDINGS
 from .rules import RULES, Rule
 
+ARRAYS = ("output_stationary",)
 REQUANTIZERS = ("none", "shift", "multiplier", "thresholds", *RULES)
 ZERO_POINT_ORDERS = ("after_rounding", "before_rounding")
 THRESHOLD_SEARCHES = ("binary", "parallel")
@@ -92,6 +93,7 @@ def _accumulator(spec):
 
 def _requantizer(spec):
     for field, names in (
+        ("array", ARRAYS),
         ("requantize", REQUANTIZERS),
         ("threshold_search", THRESHOLD_SEARCHES),
         ("rounding", ROUNDINGS),

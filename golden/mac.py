@@ -55,7 +55,7 @@ def accumulate(a, w, spec):
     """Accumulators [M, N] after all K products of decoded a [M, K] and w [K, N] (zero points taken off already).
 
     Exact; or reduced to `spec.accumulator_width` bits by wrapping (order does not matter) or by saturating after each
-    beat of `spec.lanes` products in order of k.
+    beat of `spec.beat_depth` products in order of k.
     """
     if spec.accumulator_is_exact:
         return matmul(a, w)
@@ -69,10 +69,10 @@ def accumulate(a, w, spec):
 
 
 def _accumulate_saturating(a, w, spec, lo, hi):
-    beat_lo, beat_hi = spec.beat_range
+    beat_lo, beat_hi = scale_interval(spec.product_range, spec.beat_depth)
     total = np.zeros((a.shape[0], w.shape[1]), exact_dtype(lo + beat_lo, hi + beat_hi))
-    for k in range(0, a.shape[1], spec.lanes):
-        total = total + matmul(a[:, k : k + spec.lanes], w[k : k + spec.lanes])
+    for k in range(0, a.shape[1], spec.beat_depth):
+        total = total + matmul(a[:, k : k + spec.beat_depth], w[k : k + spec.beat_depth])
         total = where(total < lo, lo, where(total > hi, hi, total))
     return total
 

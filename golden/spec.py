@@ -23,11 +23,13 @@ class Spec:
     Parameters
     ----------
     activations, weights : operand formats, at most 32 bits.
+    array : the kind of array, one of golden.checks.ARRAYS: what stays put and what moves. It changes the order of sums,
+        which only a saturating accumulator can tell, and no other result.
     rows, cols, lanes : the array: rows outputs of M, cols outputs of N, `lanes` products per cycle and element.
     depth : largest K that a tile may have.
     accumulator : accumulator width in bits (two's complement); None derives the exact width.
     accumulator_overflow : "wrap" or "saturate"; needed where the accumulator is narrower than exact. A saturating
-        accumulator clips after each beat, that is after each `lanes` products in order of k, whose sum is exact.
+        accumulator clips after each beat, that is after each `beat_depth` products in order of k, whose sum is exact.
     accumulator_range : (lo, hi) that every partial sum is promised to stay in, from the real weights, or None.
     bias : format of the bias added to the accumulator, or None.
     requantize : "none" (no scaling), "shift" (divide by 2**shift), "multiplier" (times multiplier / 2**shift),
@@ -57,6 +59,7 @@ class Spec:
 
     activations: Format
     weights: Format
+    array: str = "output_stationary"
     rows: int = 8
     cols: int = 8
     lanes: int = 1
@@ -242,9 +245,14 @@ class Spec:
             return self.multiplier_style
         return "logic" if min(self.activations.width, self.weights.width) <= LOGIC_BITS else "dsp"
 
+    @property
+    def beat_depth(self):
+        """Products of one sum that one beat brings."""
+        return self.lanes
+
     def beats(self, k):
-        """Beats that a tile of reduction depth k takes: ceil(k / lanes)."""
-        return -(-k // self.lanes)
+        """Beats that a sum of k products takes: ceil(k / beat_depth)."""
+        return -(-k // self.beat_depth)
 
     def with_(self, **changes):
         """A copy with some fields changed, validated again."""

@@ -1,11 +1,12 @@
 """The operands of one matrix product, checked against a spec before anything is computed from them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from .checks import MAX_SHIFT
 from .derive import SCALES, derived, takes
+from .extras import axis_sizes, extras
 from .ieee import Float
 from .mac import accumulate, accumulator_range
 from .minifloat import MiniFloat
@@ -18,7 +19,7 @@ ZERO_POINTS = ("a_zero_point", "w_zero_point")
 class Operands:
     """Codes a [M, K] and w [K, N], int64; `parameters` by name: int64 arrays [N]; zero points of a and w: integers.
 
-    Among the parameters, thresholds are [N, T] and scales are bit patterns.
+    Among the parameters, thresholds are [N, T] and scales are bit patterns. `extras` holds the arrays of golden.extras.
     """
 
     a: np.ndarray
@@ -26,6 +27,7 @@ class Operands:
     parameters: dict = field(default_factory=dict)
     a_zero_point: int = 0
     w_zero_point: int = 0
+    extras: dict = field(default_factory=dict)
 
     @property
     def shape(self):
@@ -39,12 +41,20 @@ def operands(spec, arrays):
     Names: a [M, K], w [K, N]; where the spec takes them bias, multiplier, shift, scale (float), y_zero_point, y_max,
     all [N] or scalar, thresholds [N, T] or [T], a_zero_point and w_zero_point scalar. A missing shift is
     `spec.grid_shift`; missing zero points and biases are zero. In place of multiplier, shift, scale, thresholds and
-    y_max, real scales may be given (golden.derive); beside them, they must come to the same.
+    y_max, real scales may be given (golden.derive); beside them, they must come to the same. golden.extras names what
+    else a design takes.
 
     Raises ValueError for missing or unknown arrays, wrong kinds or shapes, and codes outside their format; the message
     names array, index, value and range.
     """
-    known = {"a", "w", *spec.parameters, *takes(spec), *(name for name in ZERO_POINTS if getattr(spec, name))}
+    known = {
+        "a",
+        "w",
+        *spec.parameters,
+        *extras(spec),
+        *takes(spec),
+        *(name for name in ZERO_POINTS if getattr(spec, name)),
+    }
     if spec.requantize == "thresholds" and spec.platform is None and (scales := sorted(set(SCALES) & set(arrays))):
         raise ValueError(f"{scales[0]}: thresholds follow from real scales only where the design names a platform")
     if unknown := sorted(set(arrays) - known):
@@ -60,9 +70,48 @@ def operands(spec, arrays):
         for name, fmt in zip(ZERO_POINTS, (spec.activations, spec.weights), strict=True)
         if name in arrays
     }
-    result = Operands(a=a, w=w, parameters=_parameters(spec, arrays, w.shape[1]), **zero_points)
+    sizes = axis_sizes(spec, a.shape[0], *w.shape)
+    others = {name: _extra(name, extra, arrays, sizes) for name, extra in extras(spec).items()}
+    result = Operands(a, w, _parameters(spec, arrays, w.shape[1]), **zero_points, extras=others)
     _check_promise(spec, result)
     return result
+
+
+def _extra(name, extra, arrays, sizes):
+    """An array of golden.extras as int64 codes of its full shape."""
+    shape = tuple(sizes[axis] for axis in extra.axes)
+    if name not in arrays and extra.default is not None:
+        return np.full(shape, extra.default, np.int64)
+    value = np.asarray(_required(arrays, name))
+    if value.shape != shape:
+        axes = ", ".join(axis.upper() if len(axis) == 1 else axis for axis in extra.axes)
+        raise ValueError(f"{name} must have shape [{axes}] = {list(shape)}, not {list(value.shape)}")
+    return _codes(name, value, extra.fmt)
+
+
+def padded(spec, given: Operands, m, n) -> Operands:
+    """The operands with more rows of A and columns of W, up to m and n: code 0, or the zero point, 0 elsewhere."""
+    more = {"m": m - given.shape[0], "n": n - given.shape[2]}
+    a = np.pad(given.a, ((0, more["m"]), (0, 0)), constant_values=given.a_zero_point)
+    w = np.pad(given.w, ((0, 0), (0, more["n"])), constant_values=given.w_zero_point)
+    parameters = {
+        name: np.pad(value, [(0, more["n"])] + [(0, 0)] * (value.ndim - 1)) for name, value in given.parameters.items()
+    }
+    others = {
+        name: np.pad(given.extras[name], [(0, more.get(axis, 0)) for axis in extra.axes])
+        for name, extra in extras(spec).items()
+    }
+    return replace(given, a=a, w=w, parameters=parameters, extras=others)
+
+
+def decoded_activations(spec, given: Operands):
+    """Decoded A less its zero point: what the array multiplies."""
+    return spec.activations.decode(given.a) - given.a_zero_point
+
+
+def decoded_weights(spec, given: Operands):
+    """Decoded W less its zero point."""
+    return spec.weights.decode(given.w) - given.w_zero_point
 
 
 def _required(arrays, name):
@@ -153,7 +202,7 @@ def _codes(name, value, fmt, ndim=None, bounds=None):
 def _check_promise(spec, given):
     if spec.accumulator_range is None:
         return
-    lo, hi = accumulator_range(spec.weights.decode(given.w) - given.w_zero_point, spec)
+    lo, hi = accumulator_range(decoded_weights(spec, given), spec)
     if lo < spec.accumulator_range[0] or hi > spec.accumulator_range[1]:
         raise ValueError(
             f"w can sum to {lo}..{hi}, outside the accumulator_range {list(spec.accumulator_range)} "
@@ -163,11 +212,7 @@ def _check_promise(spec, given):
 
 def accumulators(spec, given):
     """Accumulators [M, N] before bias and scale."""
-    return accumulate(
-        spec.activations.decode(given.a) - given.a_zero_point,
-        spec.weights.decode(given.w) - given.w_zero_point,
-        spec,
-    )
+    return accumulate(decoded_activations(spec, given), decoded_weights(spec, given), spec)
 
 
 def golden(spec, given):

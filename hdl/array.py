@@ -1,24 +1,22 @@
 """The output-stationary systolic array: entry, columns of processing elements, drain, requantizers."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import wiring
 
 from golden.spec import Spec
 
 from . import timing
 from .column import Columns
 from .entry import Entry
-from .layout import a_beat, p_beat, w_beat, y_beat
+from .layout import input_beats, output_beats
 from .mac import FLAGS, a_bundle_width, w_bundle_width
 from .multiply import dot_product
-from .parameters import ParameterBank
-from .requantize import parameter_layout, requantizer, requantizer_latency, require_hardware
+from .output import OutputStage
+from .requantize import require_hardware
 from .schedule import Schedule
 from .share import shared
 from .skew import Skew
-from .stream import Skid, packet
-from .thresholds import ThresholdLoader
+from .stream import array_ports, connect_ports
 from .words import unused
 
 GROUP = 16  # columns in one module, so that the description grows with rows + cols
@@ -44,17 +42,7 @@ class Array(wiring.Component):
         self.spec = spec
         self.module_name = f"{spec.name}_array"
         self._element_latency = dot_product(spec).latency
-        self._requantizer_latency = requantizer_latency(spec)
-        streams = {
-            "a": In(stream.Signature(packet(a_beat(spec).width))),
-            "w": In(stream.Signature(packet(w_beat(spec).width))),
-            "y": Out(stream.Signature(packet(y_beat(spec).width))),
-        }
-        if spec.parameters:
-            streams["p"] = In(stream.Signature(packet(p_beat(spec).width)))
-        if spec.threshold_count:
-            streams["unsorted"] = Out(1)
-        super().__init__(streams)
+        super().__init__(array_ports(spec, input_beats(spec), output_beats(spec)))
 
     @property
     def latency(self):
@@ -70,41 +58,22 @@ class Array(wiring.Component):
         spec = self.spec
         enable = Signal()
         entry = Entry(spec)
-        schedule = Schedule(spec, element_latency=self._element_latency, requantizer_latency=self._requantizer_latency)
-        skid = Skid(f"{spec.name}_output", packet(y_beat(spec).width))
+        schedule = Schedule(spec, element_latency=self._element_latency)
+        output = OutputStage(spec)
         m.submodules.entry = shared(platform, entry)
         m.submodules.schedule = shared(platform, schedule)
-        m.submodules.output = shared(platform, skid)
-        wiring.connect(m, entry.a, wiring.flipped(self.a))
-        wiring.connect(m, entry.w, wiring.flipped(self.w))
-        wiring.connect(m, skid.o, wiring.flipped(self.y))
+        m.submodules.output_stage = shared(platform, output)
+        connect_ports(m, entry, self, ("a", "w"))
+        connect_ports(m, output, self, ("p", "y", "unsorted"))
         m.d.comb += [entry.enable.eq(enable), schedule.enable.eq(enable), schedule.flags.eq(entry.flags)]
-        out_enable = skid.i.ready
-        m.d.comb += schedule.out_enable.eq(out_enable)
-
-        parameters, loaded = self._parameters(m, platform, out_enable, schedule.take & enable)
-        m.d.comb += enable.eq(out_enable & (loaded | ~schedule.take))
-
-        accumulators = self._grid(m, platform, enable, entry, schedule)
-        codes = self._requantizers(m, platform, out_enable, accumulators, parameters)
         m.d.comb += [
-            skid.i.p.data.eq(codes),
-            skid.i.p.last.eq(schedule.last),
-            skid.i.valid.eq(schedule.valid & out_enable),
+            enable.eq(output.enable),
+            output.acc.eq(self._grid(m, platform, enable, entry, schedule)),
+            output.take.eq(schedule.take),
+            output.valid.eq(schedule.valid),
+            output.last.eq(schedule.last),
         ]
         return m
-
-    def _parameters(self, m, platform, enable, take):
-        """The parameters in use, all columns side by side, and whether a waiting set is complete."""
-        if not self.spec.parameters:
-            return None, 1
-        bank = ThresholdLoader(self.spec) if self.spec.threshold_count else ParameterBank(self.spec)
-        m.submodules.parameters = shared(platform, bank)
-        wiring.connect(m, bank.i, wiring.flipped(self.p))
-        m.d.comb += bank.take.eq(take)
-        if self.spec.threshold_count:
-            m.d.comb += [bank.enable.eq(enable), self.unsorted.eq(bank.unsorted)]
-        return bank.o, bank.loaded
 
     def _skewed(self, m, platform, name, enable, channels, width, value):
         if channels == 1:
@@ -139,23 +108,6 @@ class Array(wiring.Component):
             drains += [columns.drains.word_select(index, acc) for index in range(count)]
         m.d.comb += unused(a, "a")
         return self._skewed(m, platform, "drain_skew", enable, spec.cols, acc, Cat(reversed(drains)))
-
-    def _requantizers(self, m, platform, enable, accumulators, parameters):
-        spec = self.spec
-        codes = Signal(y_beat(spec).width)
-        width = parameter_layout(spec).size
-        for index in range(spec.cols):
-            component = requantizer(spec)
-            m.submodules[f"requantize_{index}"] = shared(platform, component)
-            acc = accumulators.word_select(spec.cols - 1 - index, spec.accumulator_width)
-            m.d.comb += [
-                component.enable.eq(enable),
-                component.acc.eq(acc),
-                codes.word_select(index, spec.y.width).eq(component.y),
-            ]
-            if parameters is not None:
-                m.d.comb += component.parameters.eq(parameters.word_select(index, width))
-        return codes
 
 
 def _words(bundle, first, count, width):

@@ -6,14 +6,14 @@ from amaranth.lib.wiring import In, Out
 
 from golden.spec import Spec
 
-from .array import Array
+from .kinds import kind_of
 from .share import shared
 from .words import unused
 
 
 class AxiTop(wiring.Component):
-    """`aclk`, `aresetn` (active low, synchronous), `s_axis_a_*`, `s_axis_w_*`, `s_axis_p_*` where the design takes
-    parameters, `m_axis_y_*`; each with tdata (whole bytes), tvalid, tready, tlast.
+    """`aclk`, `aresetn` (active low, synchronous), `s_axis_NAME_*` for each input stream of the array, such as a and w,
+    `m_axis_y_*`; each with tdata (whole bytes), tvalid, tready, tlast.
 
     `unsorted`, where there are thresholds: some came out of order since the last reset.
 
@@ -24,36 +24,33 @@ class AxiTop(wiring.Component):
     def __init__(self, spec: Spec):
         self.spec = spec
         self.module_name = spec.name
-        self.array = Array(spec)
+        self.kind = kind_of(spec)
+        self.array = self.kind.component(spec)
         ports = {"aclk": In(1), "aresetn": In(1)}
-        for name in self._inputs:
+        for name in self.kind.inputs(spec):
             ports |= _port(f"s_axis_{name}", getattr(self.array, name), In, Out)
-        ports |= _port("m_axis_y", self.array.y, Out, In)
+        for name in self.kind.outputs(spec):
+            ports |= _port(f"m_axis_{name}", getattr(self.array, name), Out, In)
         if spec.threshold_count:
             ports["unsorted"] = Out(1)
         super().__init__(ports)
-
-    @property
-    def _inputs(self):
-        return [name for name in ("a", "w", "p") if hasattr(self.array, name)]
 
     def elaborate(self, platform):
         m = Module()
         m.domains.sync = ClockDomain()
         m.d.comb += [ClockSignal().eq(self.aclk), ResetSignal().eq(~self.aresetn)]
         m.submodules.array = shared(platform, self.array)
-        for name in self._inputs:
+        for name in self.kind.inputs(self.spec):
             self._connect_input(m, name, getattr(self.array, name))
+        for name in self.kind.outputs(self.spec):
+            self._connect_output(m, name, getattr(self.array, name))
         if self.spec.threshold_count:
             m.d.comb += self.unsorted.eq(self.array.unsorted)
-        y = self.array.y
-        m.d.comb += [
-            self.m_axis_y_tdata.eq(y.p.data),
-            self.m_axis_y_tlast.eq(y.p.last),
-            self.m_axis_y_tvalid.eq(y.valid),
-            y.ready.eq(self.m_axis_y_tready),
-        ]
         return m
+
+    def _connect_output(self, m, name, port):
+        tdata, tlast, tvalid, tready = (getattr(self, f"m_axis_{name}_{part}") for part in _PARTS)
+        m.d.comb += [tdata.eq(port.p.data), tlast.eq(port.p.last), tvalid.eq(port.valid), port.ready.eq(tready)]
 
     def _connect_input(self, m, name, port):
         tdata, tlast, tvalid, tready = (getattr(self, f"s_axis_{name}_{part}") for part in _PARTS)

@@ -28,9 +28,10 @@ class Field:
 
 @dataclass(frozen=True)
 class Beat:
-    """The fields of one transfer of a stream."""
+    """The fields of one transfer of a stream, and what a user must know about its order and its end."""
 
     fields: tuple[Field, ...]
+    about: str = ""
 
     @property
     def width(self):
@@ -42,12 +43,13 @@ class Beat:
         return -(-self.width // 8)
 
 
-def _beat(*members):
+def beat_of(*members, about):
+    """A beat of (name, format, shape) members, one behind the other."""
     fields, offset = [], 0
     for name, fmt, shape in members:
         fields.append(Field(name, fmt, shape, offset))
         offset += fields[-1].width
-    return Beat(tuple(fields))
+    return Beat(tuple(fields), about)
 
 
 def has_pad_mark(spec: Spec):
@@ -63,14 +65,15 @@ def a_beat(spec: Spec):
     members = [("a", spec.activations, (spec.rows, spec.lanes))]
     members += [("pad", BIT, (1,))] if has_pad_mark(spec) else []
     members += [("a_zero_point", spec.activations, (1,))] if spec.a_zero_point else []
-    return _beat(*members)
+    return beat_of(*members, about="lanes codes of each row; the beat with tlast ends a tile")
 
 
 def w_beat(spec: Spec):
     """One beat of s_axis_w: `lanes` codes for each column; then the zero point where the design has one."""
     members = [("w", spec.weights, (spec.cols, spec.lanes))]
     members += [("w_zero_point", spec.weights, (1,))] if spec.w_zero_point else []
-    return _beat(*members)
+    about = "lanes codes of each column, in step with s_axis_a; tlast on the same beat"
+    return beat_of(*members, about=about)
 
 
 def p_columns(spec: Spec):
@@ -94,15 +97,28 @@ def p_beat(spec: Spec):
     Beat i of a set starts at column i * p_columns. Columns past the last one are ignored. Of thresholds, beat i has the
     i-th of every column, in rising order; a set of one beat goes on with the thresholds in use.
     """
-    return _beat(
+    return beat_of(
         *(
             (f"{name}[{column}]", fmt, (1,))
             for column in range(p_columns(spec))
             for name, fmt in spec.parameter_formats.items()
-        )
+        ),
+        about=f"one set of {p_beats(spec)} beats per tile, ended by tlast; beat i begins at column "
+        f"{p_columns(spec)} * i",
     )
 
 
 def y_beat(spec: Spec):
     """One beat of m_axis_y: one output of each column. A tile takes `rows` beats, the last row first."""
-    return _beat(("y", spec.y, (spec.cols,)))
+    about = f"{spec.rows} beats per tile, the last row first; tlast on the final one"
+    return beat_of(("y", spec.y, (spec.cols,)), about=about)
+
+
+def input_beats(spec: Spec):
+    """The beats of the input streams of an output-stationary array, by short name."""
+    return {"a": a_beat(spec), "w": w_beat(spec)} | ({"p": p_beat(spec)} if spec.parameters else {})
+
+
+def output_beats(spec: Spec):
+    """The beat of its output stream."""
+    return {"y": y_beat(spec)}

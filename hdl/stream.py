@@ -10,6 +10,24 @@ def packet(width):
     return data.StructLayout({"data": width, "last": 1})
 
 
+def array_ports(spec, inputs, outputs):
+    """Ports of an array: streams of the beats given by short name, and `unsorted` where there are thresholds."""
+    ports = {name: In(stream.Signature(packet(beat.width))) for name, beat in inputs.items()}
+    ports |= {name: Out(stream.Signature(packet(beat.width))) for name, beat in outputs.items()}
+    return ports | ({"unsorted": Out(1)} if spec.threshold_count else {})
+
+
+def connect_ports(m, part, whole, names):
+    """Makes ports of a part those of the whole, as far as it has them."""
+    for name in names:
+        if not hasattr(whole, name):
+            continue
+        if name in whole.signature.members and whole.signature.members[name].is_port:
+            m.d.comb += getattr(whole, name).eq(getattr(part, name))
+        else:
+            wiring.connect(m, getattr(part, name), wiring.flipped(getattr(whole, name)))
+
+
 class Skid(wiring.Component):
     """A two-place buffer: `i.ready` depends on registers only, and `o` is all registers.
 

@@ -1,16 +1,17 @@
-"""How long things take: closed forms, exact where no stream stalls."""
+"""How long the output-stationary array takes: closed forms, exact where no stream stalls."""
 
 from golden.spec import Spec
 
 from .layout import p_beats
 from .multiply import dot_product
+from .output import output_latency
 from .requantize import requantizer_latency
 from .thresholds import load_gap
 
 
 def latency(spec: Spec):
     """Cycles from a tile's last beat on `a` and `w` to its first beat on `y`."""
-    return spec.rows + spec.cols + dot_product(spec).latency + requantizer_latency(spec) + 2
+    return spec.rows + spec.cols + dot_product(spec).latency + output_latency(spec) + 1
 
 
 def cycles(spec: Spec, beats_per_tile, sets=None):
@@ -28,3 +29,16 @@ def cycles(spec: Spec, beats_per_tile, sets=None):
         loads = [load_gap(spec) + beats for beats in following]
     between = sum(max(beats, spec.rows, load) for beats, load in zip(others, loads, strict=True))
     return first + late + between + latency(spec) + spec.rows - 1
+
+
+def described(spec: Spec):
+    """Latency and cycles in words and figures, for the manifest."""
+    beats = spec.beats(spec.depth)
+    return {
+        "latency": latency(spec),
+        "latency_is": "cycles from a tile's last beat on a and w to its first beat on y",
+        "cycles": f"b[0] + sum over i > 0 of max(b[i], {spec.rows}) + {latency(spec) + spec.rows - 1}",
+        "cycles_is": "cycles from the first beat in to the last beat out, tile i having b[i] = ceil(K / "
+        f"{spec.lanes}) beats, no stream stalling",
+        "example": {"tiles": 1, "beats": beats, "cycles": cycles(spec, [beats])},
+    }

@@ -1,12 +1,12 @@
 """The Verilog around the design under test: it replays beats from files, stalls as told, and writes what comes out.
 
 Nothing is awaited per beat in Python; cocotb gives clock and reset and waits for `done`. Files, in the folder the
-simulation runs in: `a.hex`, `w.hex`, `p.hex` in (one beat per line: the digit `last`, then tdata), `y.hex` out (the
-same, then the cycle it was accepted in).
+simulation runs in: `NAME.hex` for each input stream, such as `a.hex` (one beat per line: the digit `last`, then tdata),
+`y.hex` out (the same, then the cycle it was accepted in).
 """
 
 from golden.spec import Spec
-from hdl.layout import a_beat, p_beat, w_beat, y_beat
+from hdl.kinds import kind_of
 
 IDLE_CYCLES = 64
 PERIOD_NS = 2
@@ -17,15 +17,18 @@ STALL_UNIT = 1 << 16
 def bench(spec: Spec):
     """Verilog text of module `bench` around module `spec.name`.
 
-    Plusargs: +seed, +stall_a, +stall_w, +stall_p, +stall_y (chance of a stall in 1/65536 per cycle), +expect (beats of
-    output), +limit (cycles until it gives up).
+    Plusargs: +seed, +stall_NAME for each stream (chance of a stall in 1/65536 per cycle), +expect (beats of output),
+    +limit (cycles until it gives up). Cycles count from the first beat on `a` or `w`.
     """
-    sources = {"a": a_beat(spec), "w": w_beat(spec)} | ({"p": p_beat(spec)} if spec.parameters else {})
+    kind = kind_of(spec)
+    sources = kind.inputs(spec)
     drivers = "".join(
         _DRIVER.format(n=name, bits=8 * beat.bytes, index=index) for index, (name, beat) in enumerate(sources.items())
     )
     ports = "".join(_PORTS.format(n=name) for name in sources)
-    return _BENCH.format(name=spec.name, drivers=drivers, ports=ports, bits=8 * y_beat(spec).bytes, idle=IDLE_CYCLES)
+    starts = " || ".join(f"({name}_valid && {name}_ready)" for name in sources if name in ("a", "w"))
+    bits = 8 * kind.outputs(spec)["y"].bytes
+    return _BENCH.format(name=spec.name, drivers=drivers, ports=ports, starts=starts, bits=bits, idle=IDLE_CYCLES)
 
 
 _PORTS = """
@@ -64,7 +67,8 @@ _BENCH = """module bench (
   output reg [31:0] protocol_errors,
   output reg [31:0] cycle
 );
-  reg [63:0] random;
+  reg [63:0] random;    // of the inputs
+  reg [63:0] y_random;
   reg [63:0] seed;
   integer expect_outputs, limit, y_stall, y_file;
   initial begin
@@ -75,8 +79,13 @@ _BENCH = """module bench (
     y_file = $fopen("y.hex", "w");
   end
   always @(posedge aclk)
-    if (!aresetn) random <= {{seed[31:0], 32'h9E3779B9}};
-    else random <= _xorshift(random);
+    if (!aresetn) begin
+      random <= {{seed[31:0], 32'h9E3779B9}};
+      y_random <= {{32'h9E3779B9, seed[31:0]}};
+    end else begin
+      random <= _xorshift(random);
+      y_random <= _xorshift(y_random);
+    end
 
   function [63:0] _xorshift(input [63:0] x);
     reg [63:0] t;
@@ -107,8 +116,8 @@ _BENCH = """module bench (
       y_ready <= 0; held <= 0; started <= 0; idle <= 0; held_data <= 0; held_last <= 0;
     end else begin
       cycle <= cycle + 1;
-      y_ready <= random[63:48] >= y_stall;
-      if (a_valid && a_ready && !started) begin
+      y_ready <= y_random[63:48] >= y_stall;
+      if (({starts}) && !started) begin
         started <= 1;
         first_cycle <= cycle;
       end

@@ -51,7 +51,7 @@ def _misused_zero_points(name):
 
 def _missing(machine):
     """Products left out or counted twice: (step, cause, change)."""
-    k, lanes = machine.tiling.k, machine.spec.lanes
+    k, lanes = machine.tiling.k, machine.spec.beat_depth
     last_beat = (machine.tiling.beats - 1) * lanes
     first, last = slice(0, lanes), slice(last_beat, k)
     faults = [("the last product is missing", slice(k - 1, k), 0), ("the first product is missing", slice(0, 1), 0)]
@@ -79,14 +79,14 @@ def _lane_orders(machine):
         for short in ("w", "a"):
             cause = f"lanes of {short.upper()} are {word} within a beat"
             yield "order", cause, lambda window, short=short, order=order: _reordered(window, short, order)
-    if machine.spec.is_binary and lanes > 1 and (machine.tiling.beats * lanes - machine.tiling.k) % 2:
+    if machine.spec.is_binary and lanes > 1 and (machine.tiling.beats * machine.spec.beat_depth - machine.tiling.k) % 2:
         yield "sum", "the pad mark is ignored: the last lane of a tile counts", lambda window: _beats(window)[:2]
 
 
 def _beats(window):
     """Decoded operands with the pads of the last beat, and whether its last lane is marked as no pair."""
     spec, k = window.spec, window.machine.tiling.k
-    missing = window.machine.tiling.beats * spec.lanes - k
+    missing = window.machine.tiling.beats * spec.beat_depth - k
     a_pad = spec.activations.decode(window.operands.a_zero_point) - window.operands.a_zero_point
     w_pad = spec.weights.decode(np.full(missing, window.operands.w_zero_point)) - window.operands.w_zero_point
     if spec.is_binary:
@@ -127,7 +127,7 @@ def _with_products(window, change):
     total = np.zeros((len(a), w.shape[1]), np.int64 if spec.accumulator_width < 62 else object)
     for k in range(len(w)):
         total += change(np.outer(a[:, k], w[k]))
-        if saturates and ((k + 1) % spec.lanes == 0 or k + 1 == len(w)):
+        if saturates and ((k + 1) % spec.beat_depth == 0 or k + 1 == len(w)):
             total = np.clip(total, -half, half - 1)
     return window.codes(total if saturates else wrapped(total, spec.accumulator_width))
 
@@ -156,4 +156,4 @@ def _wrap_at(width):
 
 
 def _saturate_at(width):
-    return lambda window: window.codes(saturated(window.a, window.w, window.spec.lanes, width))
+    return lambda window: window.codes(saturated(window.a, window.w, window.spec.beat_depth, width))

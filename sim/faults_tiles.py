@@ -34,8 +34,8 @@ def _earlier(tiles):
 def _resum(cause, change):
     def y(window):
         machine = window.machine
-        changed = change(machine.in_tiles(machine.accumulators))
-        sums = wrapped(window.pick(machine.from_tiles(changed)), machine.spec.accumulator_width)
+        changed = change(machine.tiling.in_tiles(machine.accumulators))
+        sums = wrapped(window.pick(machine.tiling.from_tiles(changed)), machine.spec.accumulator_width)
         return window.codes(sums)
 
     return Hypothesis("sum", cause, y)
@@ -45,13 +45,14 @@ def _chained(window):
     """Saturating accumulators, each tile beginning with what the one before left."""
     machine, spec = window.machine, window.spec
     tiles_m = machine.tiling.grid[0]
-    sums = np.zeros((machine.tiling.tiles, spec.rows, spec.cols), object)
+    rows, cols = machine.tiling.tile_shape
+    sums = np.zeros((machine.tiling.tiles, rows, cols), object)
     state = np.zeros(1, object)
     for tile in range(len(sums)):
-        down, across = tile % tiles_m * spec.rows, tile // tiles_m * spec.cols
-        a, w = machine.a[down : down + spec.rows], machine.w[:, across : across + spec.cols]
-        sums[tile] = state = saturated(a, w, spec.lanes, spec.accumulator_width, state)
-    return window.codes(window.pick(machine.from_tiles(sums)))
+        down, across = tile % tiles_m * rows, tile // tiles_m * cols
+        a, w = machine.a[down : down + rows], machine.w[:, across : across + cols]
+        sums[tile] = state = saturated(a, w, spec.beat_depth, spec.accumulator_width, state)
+    return window.codes(window.pick(machine.tiling.from_tiles(sums)))
 
 
 def _parameters(machine):
@@ -67,7 +68,7 @@ def _parameters(machine):
 
 def _sources(machine):
     """Sentence -> column of the padded parameters that each tile and column takes, [tiles, cols]."""
-    cut, cols = machine.tiling, machine.spec.cols
+    cut, cols = machine.tiling, machine.tiling.tile_shape[1]
     tile, column = np.arange(cut.tiles), np.arange(cols)
     sources = {}
     if cut.grid[1] > 1:
@@ -94,8 +95,8 @@ def _sources(machine):
 def _moved(window, names, source):
     """The codes of a window whose tiles and columns take parameters from elsewhere; rows that take the same at once."""
     machine = window.machine
-    shape = (machine.tiling.tiles, machine.spec.rows, machine.spec.cols)
-    place = window.pick(machine.from_tiles(np.broadcast_to(source[:, None], shape)))
+    shape = (machine.tiling.tiles, *machine.tiling.tile_shape)
+    place = window.pick(machine.tiling.from_tiles(np.broadcast_to(source[:, None], shape)))
     codes = np.empty(place.shape, np.int64)
     for columns in np.unique(place, axis=0):
         alike = (place == columns).all(axis=1)
@@ -106,22 +107,23 @@ def _moved(window, names, source):
 
 def _orders(machine):
     """Right outputs in the wrong place."""
-    spec, cut = machine.spec, machine.tiling
-    if spec.rows > 1:
+    cut = machine.tiling
+    rows, cols = cut.tile_shape
+    if rows > 1:
         yield _reorder("rows are in reverse order within each tile", lambda tiles: tiles[:, ::-1])
-    if spec.cols > 1:
+    if cols > 1:
         yield _reorder("columns are in reverse order within each tile", lambda tiles: tiles[:, :, ::-1])
         yield Hypothesis("order", "columns of W are in reverse order within each tile", _columns_of_w_reversed)
     if cut.m == cut.n > 1:
         yield Hypothesis("order", "outputs are transposed", _transposed)
-    if spec.rows == spec.cols > 1:
+    if rows == cols > 1:
         yield _reorder("outputs are transposed within each tile", lambda tiles: tiles.transpose(0, 2, 1))
     if cut.tiles > 1:
         yield _reorder("tiles are in reverse order", lambda tiles: tiles[::-1])
     if min(cut.grid) > 1:
         across = np.arange(cut.tiles).reshape(cut.grid).T.reshape(-1)
         yield _reorder("tiles go across first where the design goes down first", lambda tiles: tiles[across])
-    if spec.rows * cut.tiles > 1:
+    if rows * cut.tiles > 1:
         yield _reorder("outputs are one beat late", lambda tiles: _rolled(tiles, 1))
         yield _reorder("outputs are one beat early", lambda tiles: _rolled(tiles, -1))
 
@@ -135,7 +137,7 @@ def _rolled(tiles, by):
 def _reorder(cause, change):
     def y(window):
         machine = window.machine
-        return window.pick(machine.from_tiles(change(machine.in_tiles(machine.codes))))
+        return window.pick(machine.tiling.from_tiles(change(machine.tiling.in_tiles(machine.codes))))
 
     return Hypothesis("order", cause, y)
 
@@ -146,5 +148,5 @@ def _transposed(window):
 
 def _columns_of_w_reversed(window):
     machine = window.machine
-    sums = machine.from_tiles(machine.in_tiles(machine.accumulators)[:, :, ::-1])
+    sums = machine.tiling.from_tiles(machine.tiling.in_tiles(machine.accumulators)[:, :, ::-1])
     return window.codes(window.pick(sums))

@@ -11,7 +11,7 @@ from golden.mac import accumulate, matmul
 from golden.ops import exact_dtype
 from golden.requantize import requantize_as
 from golden.spec import Spec
-from golden.tensors import Operands
+from golden.tensors import Operands, decoded_activations, decoded_weights, padded
 
 from .streams import tiling
 
@@ -26,31 +26,22 @@ class Machine:
         self.spec = _plain(spec)
         self.operands = operands
         self.tiling = tiling(spec, operands)
-
-    @property
-    def padded_shape(self):
-        """Rows and columns of all tiles together."""
-        return self.tiling.grid[0] * self.spec.rows, self.tiling.grid[1] * self.spec.cols
+        self.padded = padded(spec, operands, *self.tiling.padded_shape)
 
     @cached_property
     def a(self):
         """Decoded activations [padded M, K], less their zero point."""
-        missing = self.padded_shape[0] - self.tiling.m
-        codes = np.pad(self.operands.a, ((0, missing), (0, 0)), constant_values=self.operands.a_zero_point)
-        return self.spec.activations.decode(codes) - self.operands.a_zero_point
+        return decoded_activations(self.spec, self.padded)
 
     @cached_property
     def w(self):
         """Decoded weights [K, padded N], less their zero point."""
-        missing = self.padded_shape[1] - self.tiling.n
-        codes = np.pad(self.operands.w, ((0, 0), (0, missing)), constant_values=self.operands.w_zero_point)
-        return self.spec.weights.decode(codes) - self.operands.w_zero_point
+        return decoded_weights(self.spec, self.padded)
 
-    @cached_property
+    @property
     def parameters(self):
         """Parameters [padded N] by name, zero for columns that do not exist."""
-        missing = self.padded_shape[1] - self.tiling.n
-        return {name: padded_columns(value, missing) for name, value in self.operands.parameters.items()}
+        return self.padded.parameters
 
     @cached_property
     def accumulators(self):
@@ -60,20 +51,6 @@ class Machine:
     def codes(self):
         """Output codes of all tiles, pads too."""
         return requantized(self.accumulators, self.spec, self.parameters)
-
-    def in_tiles(self, outputs):
-        """[padded M, padded N] as [tiles, rows, cols], tiles in the order of the streams."""
-        (tiles_m, tiles_n), spec = self.tiling.grid, self.spec
-        return (
-            outputs.reshape(tiles_m, spec.rows, tiles_n, spec.cols)
-            .transpose(2, 0, 1, 3)
-            .reshape(-1, spec.rows, spec.cols)
-        )
-
-    def from_tiles(self, tiles):
-        """The inverse of `in_tiles`."""
-        (tiles_m, tiles_n), spec = self.tiling.grid, self.spec
-        return tiles.reshape(tiles_n, tiles_m, spec.rows, spec.cols).transpose(1, 2, 0, 3).reshape(self.padded_shape)
 
     def window(self, rows=None, cols=None):
         """The outputs of some rows and columns (ascending indices), of all by default."""
@@ -143,7 +120,7 @@ class Window:
     def accumulate(self, a, w, *, wide=False):
         """Accumulators of other decoded operands, in the design's register; or, `wide`, in one that loses nothing."""
         if self.spec.accumulator_overflow == "saturate" and not self.spec.accumulator_is_exact:
-            return saturated(a, w, self.spec.lanes, self.spec.accumulator_width)
+            return saturated(a, w, self.spec.beat_depth, self.spec.accumulator_width)
         exact = matmul(a, w)
         return exact if wide else wrapped(exact, self.spec.accumulator_width)
 
@@ -183,11 +160,6 @@ def _plain(spec):
     return spec.with_(output=spec.y, platform=None, activation=activation)
 
 
-def padded_columns(parameter, missing):
-    """A parameter [N, ...] with zeros for more columns."""
-    return np.pad(parameter, [(0, missing)] + [(0, 0)] * (parameter.ndim - 1))
-
-
 def wrapped(accumulators, width):
     """Two's complement integers of `width` bits with the same low bits."""
     half = 1 << width - 1
@@ -196,15 +168,15 @@ def wrapped(accumulators, width):
     return ((accumulators + half) & (2 * half - 1)) - half
 
 
-def saturated(a, w, lanes, width, start=_ZERO):
-    """Accumulators of `width` bits that saturate after each beat of `lanes` products, from the value `start`."""
+def saturated(a, w, depth, width, start=_ZERO):
+    """Accumulators of `width` bits that saturate after each `depth` products, from the value `start`."""
     lo, hi = -(1 << width - 1), (1 << width - 1) - 1
-    beat = int(abs(a).max()) * int(abs(w).max()) * lanes
+    beat = int(abs(a).max()) * int(abs(w).max()) * depth
     exact = hi + beat < _FLOAT64_EXACT
     total = np.zeros((len(a), w.shape[1]), float if exact else object) + start
     a, w = (x.astype(total.dtype) for x in (np.asfortranarray(a), w))
-    for k in range(0, len(w), lanes):
-        total += a[:, k : k + lanes] @ w[k : k + lanes]
+    for k in range(0, len(w), depth):
+        total += a[:, k : k + depth] @ w[k : k + depth]
         np.clip(total, lo, hi, out=total)
     return total.astype(np.int64 if exact else object)
 

@@ -104,8 +104,8 @@ def _accumulate(spec, a, w):
     """One accumulator in Python integers."""
     half = 1 << spec.accumulator_width - 1
     total = 0
-    for k in range(0, len(a), spec.lanes):
-        total += sum(x * y for x, y in zip(a[k : k + spec.lanes], w[k : k + spec.lanes], strict=True))
+    for k in range(0, len(a), spec.beat_depth):
+        total += sum(x * y for x, y in zip(a[k : k + spec.beat_depth], w[k : k + spec.beat_depth], strict=True))
         if spec.accumulator_overflow == "saturate":
             total = min(max(total, -half), half - 1)
     return (total + half) % (2 * half) - half

@@ -9,11 +9,12 @@ import numpy as np
 
 from golden.spec import Spec
 from golden.tensors import Operands
-from hdl.layout import y_beat
+from hdl.kinds import kind_of
 
 from .bench import STALL_UNIT, bench
+from .packing import Stream
 from .simulators import Build, SimulationError, build, run
-from .streams import Stream, input_streams, outputs, tiling
+from .streams import tiling
 
 MAX_CYCLES = (1 << 31) - 1  # a Verilog integer
 
@@ -41,14 +42,14 @@ def replay(built: Build, spec: Spec, operands: Operands, folder: Path, *, stall=
     """
     folder.mkdir(parents=True, exist_ok=True)
     cut = tiling(spec, operands)
-    streams = input_streams(spec, operands)
+    streams = cut.streams(operands)
     for name, stream in streams.items():
         (folder / f"{name}.hex").write_text(_hex(stream))
-    busy = cut.tiles * max(cut.beats, spec.rows) + 2 * sum(cut.parameter_beats) + 8 * (spec.rows + spec.cols) + 4096
+    busy = 8 * cut.cycles + sum(len(stream.data) for stream in streams.values()) + 4096
     plusargs = [
         f"+seed={seed}",
         f"+expect={cut.y_beats}",
-        f"+limit={min(int(busy * 8 / (1 - stall) ** 4), MAX_CYCLES)}",
+        f"+limit={min(int(busy / (1 - stall) ** 4), MAX_CYCLES)}",
     ]
     plusargs += [f"+stall_{name}={int(stall * STALL_UNIT)}" for name in (*streams, "y")]
     run(built, "sim.array_tests", folder, plusargs=plusargs, seed=seed)
@@ -56,12 +57,12 @@ def replay(built: Build, spec: Spec, operands: Operands, folder: Path, *, stall=
     if counted["outputs"] != cut.y_beats:
         came = f"{counted['outputs']} came in {counted['cycle']} cycles"
         raise SimulationError(f"{cut.y_beats} output beats expected, {came}")
-    data, last, beat_cycles = _read(folder / "y.hex", y_beat(spec).bytes)
-    if (last != (np.arange(1, len(last) + 1) % spec.rows == 0)).any():
+    data, last, beat_cycles = _read(folder / "y.hex", kind_of(spec).outputs(spec)["y"].bytes)
+    if (last != cut.y_ends).any():
         raise SimulationError("m_axis_y_tlast does not mark the last beat of each tile")
     for name in (*(f"{name}.hex" for name in streams), "y.hex", "counters.json"):
         (folder / name).unlink()
-    return Replay(outputs(cut, data), counted["last_cycle"] - counted["first_cycle"] + 1, beat_cycles)
+    return Replay(cut.outputs(data), counted["last_cycle"] - counted["first_cycle"] + 1, beat_cycles)
 
 
 def _hex(stream: Stream):

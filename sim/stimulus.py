@@ -56,10 +56,10 @@ def _unseen(machine, windows):
 
 def _part(machine):
     """The first outputs, where one tile meets the next, and others spread over the whole."""
-    cut, spec = machine.tiling, machine.spec
+    cut = machine.tiling
 
     def some(count, tile):
         near = np.arange(min(count, max(_JUDGED, tile + 1)))
         return np.union1d(near, np.linspace(0, count - 1, min(count, _JUDGED)).astype(int))
 
-    return machine.window(some(cut.m, spec.rows), some(cut.n, spec.cols))
+    return machine.window(some(cut.m, cut.tile_shape[0]), some(cut.n, cut.tile_shape[1]))

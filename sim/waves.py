@@ -4,7 +4,7 @@ from pathlib import Path
 
 from golden.spec import Spec
 from hdl.array import GROUP
-from hdl.layout import a_beat, p_beat, w_beat, y_beat
+from hdl.kinds import kind_of
 
 from .bench import PERIOD_NS, RESET_CYCLES
 
@@ -12,7 +12,7 @@ BEFORE = 20  # cycles shown before the marker
 
 
 def save_file(spec: Spec, waves: Path, cycle: int, row: int, col: int) -> str:
-    """A save file that shows the streams and one processing element.
+    """A save file that shows the streams and, where sums stay in them, one processing element.
 
     It opens with the marker in a cycle, counted from the end of reset: that in which the output beat was accepted.
     """
@@ -33,11 +33,14 @@ def save_file(spec: Spec, waves: Path, cycle: int, row: int, col: int) -> str:
 
 
 def _streams(spec):
-    streams = {"s_axis_a": a_beat(spec), "s_axis_w": w_beat(spec)}
-    return streams | ({"s_axis_p": p_beat(spec)} if spec.parameters else {}) | {"m_axis_y": y_beat(spec)}
+    kind = kind_of(spec)
+    inputs = {f"s_axis_{name}": beat for name, beat in kind.inputs(spec).items()}
+    return inputs | {f"m_axis_{name}": beat for name, beat in kind.outputs(spec).items()}
 
 
 def _element(spec, row, col):
+    if spec.array != "output_stationary":
+        return []
     path = f"bench.dut.array.columns_{col - col % GROUP}.column_{col % GROUP}.row_{row}"
     bits = f"[{spec.accumulator_width - 1}:0]"
     return [

@@ -11,13 +11,14 @@ from golden.ops import int_bits
 from golden.rounding import ROUNDINGS
 from golden.rules import RULES
 from golden.tensors import Operands, accumulators, golden, operands
-from hdl.layout import y_beat
+from hdl.kinds import kind_of
 from hdl.verilog import to_verilog
 from sim import simulators
 from sim.faults_outputs import output_faults
 from sim.machine import Machine
+from sim.packing import Stream
 from sim.stimulus import random_arrays
-from sim.streams import Stream, input_streams, outputs, tiling
+from sim.streams import input_streams, outputs, tiling
 
 verilog = cache(to_verilog)
 
@@ -146,7 +147,7 @@ def read_products(spec, products, folder):
     words = [line.split()[0] for line in (folder / "y.hex").read_text().splitlines()]
     assert len(words) == sum(cut.y_beats for cut in cuts)
     data = np.array([list(bytes.fromhex(word[1:])) for word in words], np.uint8)[:, ::-1]
-    assert data.shape[1] == y_beat(spec).bytes
+    assert data.shape[1] == kind_of(spec).outputs(spec)["y"].bytes
     ends = np.cumsum([cut.y_beats for cut in cuts])
     return [outputs(cut, data[end - cut.y_beats : end]) for cut, end in zip(cuts, ends, strict=True)]
 

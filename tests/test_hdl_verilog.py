@@ -254,7 +254,7 @@ def fixed_modules(spec, text):
 @EACH_DESIGN
 def test_one_module_per_distinct_component(name, verilog):
     spec, text = DESIGNS[name], verilog(name)
-    kinds = ["", "_array", "_entry", "_schedule", "_output", "_column", "_pe", "_requantize"]
+    kinds = ["", "_array", "_entry", "_schedule", "_output", "_output_stage", "_column", "_pe", "_requantize"]
     bank = ["_thresholds"] if spec.threshold_count else ["_parameters"] * bool(spec.parameters)
     assert fixed_modules(spec, text) == sorted(kinds + bank)
     bodies = modules(text)

@@ -12,8 +12,9 @@ from golden.formats import parse, to_bits
 from golden.spec import Spec
 from golden.tensors import golden
 from hdl.layout import p_beat
+from sim.packing import pack
 from sim.simulators import build, run
-from sim.streams import input_streams, pack
+from sim.streams import input_streams
 
 pytestmark = pytest.mark.skipif(
     find_spec("cocotbext") is None or find_spec("cocotbext.axi") is None,

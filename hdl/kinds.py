@@ -1,0 +1,39 @@
+"""The kinds of arrays by name: what each is built of, what its streams carry, how long it takes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from amaranth.lib import wiring
+
+from golden.spec import Spec
+
+from . import timing
+from .array import Array
+from .layout import Beat, input_beats, output_beats
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of array.
+
+    component : the array of a spec; its streams in and out have the short names that `inputs` and `outputs` give.
+    inputs, outputs : the beat of each stream, by short name.
+    latency : cycles from a tile's last beat in to its first beat out.
+    timing : what the manifest says of time: `latency_is`, and `cycles`, a formula with `cycles_is`.
+    """
+
+    component: Callable[[Spec], wiring.Component]
+    inputs: Callable[[Spec], dict[str, Beat]]
+    outputs: Callable[[Spec], dict[str, Beat]]
+    latency: Callable[[Spec], int]
+    timing: Callable[[Spec], dict]
+
+
+KINDS = {
+    "output_stationary": Kind(Array, input_beats, output_beats, timing.latency, timing.described),
+}
+
+
+def kind_of(spec: Spec) -> Kind:
+    """The kind of array that the spec names."""
+    return KINDS[spec.array]

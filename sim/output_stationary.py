@@ -1,0 +1,67 @@
+"""Products on the output-stationary array: one tile of rows x cols sums after the other."""
+
+import numpy as np
+
+from golden.tensors import Operands
+from hdl import timing
+from hdl.layout import a_beat, has_pad_mark, p_beats, w_beat, y_beat
+
+from .packing import Stream, ends, pack, padded, unpack
+from .parameter_sets import parameter_sets
+from .tiling import Tiling
+
+
+class OutputStationary(Tiling):
+    """A tile is rows x cols outputs; beats bring `lanes` codes for each row and column. The last row leaves first."""
+
+    @property
+    def parameter_beats(self):
+        """Beats of each tile's parameter set: thresholds are sent once per tile column, and then kept."""
+        whole, (tiles_m, tiles_n) = p_beats(self.spec), self.grid
+        return [1 if self.spec.threshold_count and row else whole for _ in range(tiles_n) for row in range(tiles_m)]
+
+    @property
+    def cycles(self):
+        return timing.cycles(self.spec, [self.beats] * self.tiles, self.parameter_beats)
+
+    def y_beat_index(self, m, n):
+        tile, row, _ = self.place(m, n)
+        return tile * self.spec.rows + self.spec.rows - 1 - row
+
+    def streams(self, operands: Operands):
+        streams = {"a": self._activations(operands), "w": self._weights(operands)}
+        if self.spec.parameters:
+            streams["p"] = parameter_sets(self, operands.parameters, self.parameter_beats)
+        return streams
+
+    def outputs(self, data):
+        spec = self.spec
+        codes = unpack(y_beat(spec), data)["y"].reshape(-1, spec.rows, spec.cols)[:, ::-1]
+        return self.from_tiles(codes)[: self.m, : self.n]
+
+    def _activations(self, operands):
+        spec, (tiles_m, tiles_n), beats = self.spec, self.grid, self.beats
+        codes_of_all = padded(operands.a, (tiles_m * spec.rows, beats * spec.lanes), operands.a_zero_point)
+        a = codes_of_all.reshape(tiles_m, spec.rows, beats, spec.lanes).transpose(0, 2, 1, 3)
+        codes: dict[str, np.ndarray] = {"a": a.reshape(-1, spec.rows, spec.lanes)}
+        count = len(codes["a"])
+        if has_pad_mark(spec):
+            missing = beats * spec.lanes - self.k
+            codes["pad"] = (ends(count, beats) * (missing % 2)).reshape(-1, 1)
+        if spec.a_zero_point:
+            codes["a_zero_point"] = np.full((count, 1), operands.a_zero_point)
+        data = pack(a_beat(spec), codes)
+        return Stream(np.tile(data, (tiles_n, 1)), np.tile(ends(count, beats), tiles_n))
+
+    def _weights(self, operands):
+        spec, (tiles_m, tiles_n), beats = self.spec, self.grid, self.beats
+        codes_of_all = padded(operands.w, (beats * spec.lanes, tiles_n * spec.cols), operands.w_zero_point)
+        if spec.is_binary:
+            codes_of_all[self.k :] = (np.arange(beats * spec.lanes - self.k) % 2)[:, None]
+        w = codes_of_all.reshape(beats, spec.lanes, tiles_n, spec.cols).transpose(2, 0, 3, 1)
+        codes: dict[str, np.ndarray] = {"w": w.reshape(-1, spec.cols, spec.lanes)}
+        if spec.w_zero_point:
+            codes["w_zero_point"] = np.full((len(codes["w"]), 1), operands.w_zero_point)
+        data = pack(w_beat(spec), codes).reshape(tiles_n, 1, beats, -1)
+        data = np.broadcast_to(data, (tiles_n, tiles_m, beats, data.shape[-1])).reshape(self.tiles * beats, -1)
+        return Stream(data, ends(len(data), beats))

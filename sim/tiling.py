@@ -1,0 +1,99 @@
+"""How a product [M, K] x [K, N] lies on an array: what the kinds of arrays have in common."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden.spec import Spec
+from golden.tensors import Operands
+
+from .packing import Stream, ends
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """One product, cut into tiles of `tile_shape` outputs, for one kind of array; subclasses know the kind.
+
+    For each tile column all tile rows follow each other, so that weights and parameters repeat.
+    """
+
+    spec: Spec
+    m: int
+    k: int
+    n: int
+
+    @property
+    def tile_shape(self):
+        """Rows and columns of the outputs of one tile."""
+        return self.spec.rows, self.spec.cols
+
+    @property
+    def grid(self):
+        """Tile rows, tile columns."""
+        rows, cols = self.tile_shape
+        return -(-self.m // rows), -(-self.n // cols)
+
+    @property
+    def tiles(self):
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def padded_shape(self):
+        """Rows and columns of all tiles together."""
+        return self.grid[0] * self.tile_shape[0], self.grid[1] * self.tile_shape[1]
+
+    @property
+    def beats(self):
+        """Beats that each sum takes."""
+        return self.spec.beats(self.k)
+
+    @property
+    def y_ends(self):
+        """`last` of each output beat."""
+        return ends(self.tiles * self.tile_shape[0], self.tile_shape[0])
+
+    @property
+    def y_beats(self):
+        return len(self.y_ends)
+
+    @property
+    def macs(self):
+        """Products that count, padding left out."""
+        return self.m * self.k * self.n
+
+    @property
+    def capacity(self):
+        """Products that the array can form in one cycle."""
+        return self.spec.rows * self.spec.cols * self.spec.lanes
+
+    @property
+    def cycles(self):
+        """Cycles from the first beat in to the last beat out where no stream stalls, by the closed form."""
+        raise NotImplementedError
+
+    def place(self, m, n):
+        """(tile number, row, column) that computes output [m, n]."""
+        (tile_m, row), (tile_n, col) = divmod(m, self.tile_shape[0]), divmod(n, self.tile_shape[1])
+        return tile_n * self.grid[0] + tile_m, row, col
+
+    def y_beat_index(self, m, n):
+        """Which beat of the output stream brings output [m, n]."""
+        raise NotImplementedError
+
+    def streams(self, operands: Operands) -> dict[str, Stream]:
+        """The beats of each input stream, by its short name."""
+        raise NotImplementedError
+
+    def outputs(self, data) -> np.ndarray:
+        """Y [M, N], int64 codes, from the bytes of all output beats."""
+        raise NotImplementedError
+
+    def in_tiles(self, outputs):
+        """[padded M, padded N] as [tiles, tile rows, tile columns], tiles in the order of the streams."""
+        (tiles_m, tiles_n), (rows, cols) = self.grid, self.tile_shape
+        return outputs.reshape(tiles_m, rows, tiles_n, cols).transpose(2, 0, 1, 3).reshape(-1, rows, cols)
+
+    def from_tiles(self, tiles):
+        """The inverse of `in_tiles`."""
+        (tiles_m, tiles_n), (rows, cols) = self.grid, self.tile_shape
+        return tiles.reshape(tiles_n, tiles_m, rows, cols).transpose(1, 2, 0, 3).reshape(self.padded_shape)

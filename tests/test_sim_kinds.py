@@ -1,0 +1,92 @@
+"""One test body over all kinds of arrays: the same operands give the same outputs, in the cycles of the closed form."""
+
+import numpy as np
+import pytest
+from simulation import SIMULATORS, random_operands, replay_streams, verilog
+
+from golden.formats import parse
+from golden.spec import Spec
+from golden.tensors import golden
+from sim.replay import build_bench, replay
+from sim.streams import tiling
+
+KINDS = {
+    "output_stationary": {"rows": 3, "cols": 4, "lanes": 2},
+}
+LAYERS = {
+    "multiplier": {
+        **{"activations": "int8", "weights": "int4", "bias": "int16", "output": "int8", "requantize": "multiplier"},
+        **{"a_zero_point": True, "y_zero_point": True},
+    },
+    "thresholds": {"activations": "uint5", "weights": "int4", "output": "uint3", "requantize": "thresholds"},
+    "binary": {"activations": "bipolar", "weights": "bipolar"},
+    "saturating": {
+        **{"activations": "int6", "weights": "int5", "accumulator": 11, "accumulator_overflow": "saturate"},
+    },
+}
+REFUSED = {}
+SIZES = ((11, 23, 9), (1, 1, 1), (7, 37, 5))
+EACH_SIMULATOR = pytest.mark.parametrize("simulator", SIMULATORS)
+EACH_PAIR = pytest.mark.parametrize(
+    ("kind", "layer"), [(kind, layer) for kind in KINDS for layer in LAYERS if (kind, layer) not in REFUSED]
+)
+
+
+def spec_of(kind, layer, **fields):
+    named = {name: parse(value) for name, value in LAYERS[layer].items() if name in FORMATS}
+    return Spec(**{"array": kind, "depth": 40, **KINDS[kind], **LAYERS[layer], **named, **fields})
+
+
+FORMATS = ("activations", "weights", "bias", "output")
+
+
+def products_of(spec):
+    """The same operands for every kind of array, of odd sizes."""
+    free = spec.with_(array="output_stationary") if spec.accumulator_is_exact else spec
+    return [random_operands(free, *size, seed) for seed, size in enumerate(SIZES)]
+
+
+@EACH_PAIR
+@EACH_SIMULATOR
+def test_equals_the_golden_model(kind, layer, simulator, tmp_path):
+    spec = spec_of(kind, layer)
+    built = build_bench(spec, verilog(spec), simulator)
+    for number, given in enumerate(products_of(spec)):
+        for stall in (0.0, 0.4):
+            came = replay(built, spec, given, tmp_path, stall=stall, seed=number + 1)
+            assert came.y.tolist() == golden(spec, given).tolist(), f"product {number}, stall {stall}"
+            expected = tiling(spec, given).cycles
+            assert came.cycles == expected if stall == 0 else came.cycles >= expected, f"product {number}"
+
+
+@EACH_PAIR
+def test_products_follow_each_other_while_one_stream_stalls(kind, layer, tmp_path):
+    spec = spec_of(kind, layer)
+    built, products = build_bench(spec, verilog(spec), "icarus"), products_of(spec)
+    for name in (*tiling(spec, products[0]).streams(products[0]), "y"):
+        came, _ = replay_streams(built, spec, products, tmp_path, **{name: 0.8})
+        for y, given in zip(came, products, strict=True):
+            assert y.tolist() == golden(spec, given).tolist(), f"while {name} stalls"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_kinds_give_the_same_outputs(kind):
+    spec = spec_of(kind, "multiplier")
+    first = spec_of(next(iter(KINDS)), "multiplier")
+    for given, other in zip(products_of(spec), products_of(first), strict=True):
+        assert np.array_equal(golden(spec, given), golden(first, other))
+
+
+BUSY = {"output_stationary": ((64, 512, 64), {"depth": 512})}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_large_product_keeps_the_array_busy(kind, tmp_path):
+    (m, k, n), fields = BUSY[kind]
+    spec = spec_of(kind, "multiplier", **{"rows": 8, "cols": 8, "lanes": 4, **fields})
+    given = random_operands(spec.with_(array="output_stationary"), m, k, n, seed=5)
+    came = replay(build_bench(spec, verilog(spec), "verilator"), spec, given, tmp_path)
+    cut = tiling(spec, given)
+    assert came.y.tolist() == golden(spec, given).tolist()
+    assert came.cycles == cut.cycles
+    assert cut.macs / (cut.capacity * came.cycles) > 0.95
