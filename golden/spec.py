@@ -246,6 +246,11 @@ class Spec:
         return "logic" if min(self.activations.width, self.weights.width) <= LOGIC_BITS else "dsp"
 
     @property
+    def raise_bits(self):
+        """Places by which a beat marked `raise` moves the accumulator up first; 0 where no beat has that mark."""
+        return 0
+
+    @property
     def beat_depth(self):
         """Products of one sum that one beat brings."""
         return self.lanes

@@ -9,7 +9,7 @@ from . import timing
 from .column import Columns
 from .entry import Entry
 from .layout import input_beats, output_beats
-from .mac import FLAGS, a_bundle_width, w_bundle_width
+from .mac import a_bundle_width, flags_layout, w_bundle_width
 from .multiply import dot_product
 from .output import OutputStage
 from .requantize import require_hardware
@@ -101,7 +101,7 @@ class Array(wiring.Component):
                 columns.enable.eq(enable),
                 columns.a_in.eq(a),
                 columns.w_in.eq(_words(w, first, count, w_bundle_width(spec))),
-                columns.flags_in.eq(_words(schedule.column_flags, first, count, FLAGS.size)),
+                columns.flags_in.eq(_words(schedule.column_flags, first, count, flags_layout(spec).size)),
                 columns.starts.eq(_words(schedule.starts, first, count, 1)),
             ]
             a = columns.a_out

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from golden.spec import Spec
 
-from .mac import FLAGS, ProcessingElement, a_bundle_width, w_bundle_width
+from .mac import ProcessingElement, a_bundle_width, flags_layout, w_bundle_width
 from .share import shared
 from .words import unused
 
@@ -28,7 +28,7 @@ class Column(wiring.Component):
                 "enable": In(1),
                 "a_in": In(spec.rows * a_bundle_width(spec)),
                 "w_in": In(w_bundle_width(spec)),
-                "flags_in": In(FLAGS),
+                "flags_in": In(flags_layout(spec)),
                 "start": In(1),
                 "a_out": Out(spec.rows * a_bundle_width(spec)),
                 "drain": Out(signed(spec.accumulator_width)),
@@ -73,7 +73,7 @@ class Columns(wiring.Component):
                 "enable": In(1),
                 "a_in": In(spec.rows * a_bundle_width(spec)),
                 "w_in": In(count * w_bundle_width(spec)),
-                "flags_in": In(count * FLAGS.size),
+                "flags_in": In(count * flags_layout(spec).size),
                 "starts": In(count),
                 "a_out": Out(spec.rows * a_bundle_width(spec)),
                 "drains": Out(count * spec.accumulator_width),
@@ -90,7 +90,7 @@ class Columns(wiring.Component):
                 column.enable.eq(self.enable),
                 column.a_in.eq(a),
                 column.w_in.eq(self.w_in.word_select(index, w_bundle_width(spec))),
-                column.flags_in.eq(self.flags_in.word_select(index, FLAGS.size)),
+                column.flags_in.eq(self.flags_in.word_select(index, flags_layout(spec).size)),
                 column.start.eq(self.starts[index]),
                 self.drains.word_select(index, spec.accumulator_width).eq(column.drain),
             ]

@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 from golden.spec import Spec
 
 from .decode import decoded
-from .layout import a_beat, has_pad_mark, w_beat
-from .mac import FLAGS, a_bundle_width, w_bundle_width
+from .layout import a_beat, has_pad_mark, marks, w_beat
+from .mac import a_bundle_width, flags_layout, w_bundle_width
 from .multiply import dot_product
 from .stream import packet
 
@@ -32,7 +32,7 @@ class Entry(wiring.Component):
                 "w": In(stream.Signature(packet(w_beat(spec).width))),
                 "a_out": Out(spec.rows * a_bundle_width(spec)),
                 "w_out": Out(spec.cols * w_bundle_width(spec)),
-                "flags": Out(FLAGS),
+                "flags": Out(flags_layout(spec)),
             }
         )
 
@@ -56,13 +56,17 @@ class Entry(wiring.Component):
         first = Signal(init=1)
         with m.If(accepted):
             m.d.sync += first.eq(last)
-        flags = Signal(FLAGS)
+        flags = Signal(self.flags.shape())
         m.d.sync += [flags.valid.eq(accepted), flags.first.eq(first), flags.last.eq(accepted & last)]
+        m.d.sync += [flags[field.name].eq(self.a.p.data[field.offset]) for field in self._marks()]
         a_held = Signal(self.a_out.shape(), reset_less=True)
         w_held = Signal(self.w_out.shape(), reset_less=True)
         m.d.sync += [a_held.eq(self._activations(m)), w_held.eq(self._weights(m))]
         m.d.comb += [self.flags.eq(flags), self.a_out.eq(a_held), self.w_out.eq(w_held)]
         return EnableInserter(self.enable)(m)
+
+    def _marks(self):
+        return [field for field in a_beat(self.spec).fields if field.name in marks(self.spec)]
 
     def _activations(self, m):
         spec, bits = self.spec, self.a.p.data

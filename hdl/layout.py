@@ -60,10 +60,19 @@ def has_pad_mark(spec: Spec):
     return spec.is_binary and spec.lanes > 1
 
 
+def marks(spec: Spec):
+    """Names of the bits of an A beat that say what the accumulators do with it: they follow its codes and `pad`.
+
+    `raise` : they are multiplied by 2**raise_bits before the beat's products are added; nothing in a tile's first beat.
+    """
+    return ("raise",) if spec.raise_bits else ()
+
+
 def a_beat(spec: Spec):
-    """One beat of s_axis_a: `lanes` codes for each row; then `pad` and the zero point where the design has them."""
+    """One beat of s_axis_a: `lanes` codes for each row; then `pad`, marks and zero point where the design has them."""
     members = [("a", spec.activations, (spec.rows, spec.lanes))]
     members += [("pad", BIT, (1,))] if has_pad_mark(spec) else []
+    members += [(name, BIT, (1,)) for name in marks(spec)]
     members += [("a_zero_point", spec.activations, (1,))] if spec.a_zero_point else []
     return beat_of(*members, about="lanes codes of each row; the beat with tlast ends a tile")
 

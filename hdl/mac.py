@@ -1,17 +1,22 @@
 """The processing element: a pipelined dot product of `lanes` pairs and one accumulator."""
 
-from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, EnableInserter, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.spec import Spec
 
 from .decode import code_shape
-from .layout import has_pad_mark
+from .layout import has_pad_mark, marks
 from .multiply import dot_product
 from .words import Word, add, shape_of
 
-FLAGS = data.StructLayout({"valid": 1, "first": 1, "last": 1})
+FLAGS = {"valid": 1, "first": 1, "last": 1}
+
+
+def flags_layout(spec: Spec):
+    """What goes with a beat to the accumulators: whether there is one, begins or ends a tile, and the beat's marks."""
+    return data.StructLayout(FLAGS | dict.fromkeys(marks(spec), 1))
 
 
 def a_shape(spec: Spec):
@@ -37,6 +42,9 @@ def w_bundle_width(spec: Spec):
 class ProcessingElement(wiring.Component):
     """acc = (0 if first else acc) + sum_l a[l] * w[l], on valid beats; drained through `drain`.
 
+    Where the design has the mark `raise`, acc * 2**raise_bits stands for acc in beats that have it: so a sum of shifted
+    sums is formed from the highest shift down, as Horner has it, without a shifter.
+
     Operands pass on to the next element one cycle later, and so do the flags. The flags belong to the operands that
     came `latency` cycles before them. One cycle after a `last` beat the accumulator is copied into the drain
     register; there it waits for `start`, then moves to the next element, one row per cycle, while the accumulator
@@ -58,12 +66,12 @@ class ProcessingElement(wiring.Component):
                 "enable": In(1),
                 "a_in": In(a_bundle_width(spec)),
                 "w_in": In(w_bundle_width(spec)),
-                "flags_in": In(FLAGS),
+                "flags_in": In(flags_layout(spec)),
                 "start": In(1),
                 "drain_in": In(acc),
                 "a_out": Out(a_bundle_width(spec)),
                 "w_out": Out(w_bundle_width(spec)),
-                "flags_out": Out(FLAGS),
+                "flags_out": Out(flags_layout(spec)),
                 "drain_out": Out(acc),
             }
         )
@@ -76,7 +84,7 @@ class ProcessingElement(wiring.Component):
         m = Module()
         a_passing = Signal(self.a_in.shape(), reset_less=True)
         w_passing = Signal(self.w_in.shape(), reset_less=True)
-        flags_passing = Signal(FLAGS)
+        flags_passing = Signal(self.flags_in.shape())
         m.d.sync += [a_passing.eq(self.a_in), w_passing.eq(self.w_in), flags_passing.eq(self.flags_in)]
         m.d.comb += [self.a_out.eq(a_passing), self.w_out.eq(w_passing), self.flags_out.eq(flags_passing)]
 
@@ -102,13 +110,20 @@ class ProcessingElement(wiring.Component):
 
     def _next(self, m, acc, beat_sum):
         lo, hi = -(1 << len(acc) - 1), (1 << len(acc) - 1) - 1
-        kept = Word(Mux(self.flags_in.first, 0, acc), lo, hi)
+        kept = Word(Mux(self.flags_in.first, 0, self._raised(acc)), lo, hi)
         total = add(kept, beat_sum)
         if self.spec.accumulator_is_exact or self.spec.accumulator_overflow == "wrap":
             return total.value
         wide = Signal(total.shape)
         m.d.comb += wide.eq(total.value)
         return Mux(wide < lo, lo, Mux(wide > hi, hi, wide))
+
+    def _raised(self, acc):
+        """The accumulator, moved up in a beat marked so; what it loses at the top is nothing modulo 2**width."""
+        if not self.spec.raise_bits:
+            return acc
+        moved = Cat(Const(0, self.spec.raise_bits), acc)[: len(acc)].as_signed()
+        return Mux(self.flags_in["raise"], moved, acc)
 
 
 def _split(m, bundle, shape, lanes, name):

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from golden.spec import Spec
 
-from .mac import FLAGS
+from .mac import flags_layout
 
 
 class Schedule(wiring.Component):
@@ -26,8 +26,8 @@ class Schedule(wiring.Component):
         super().__init__(
             {
                 "enable": In(1),
-                "flags": In(FLAGS),
-                "column_flags": Out(FLAGS.size * spec.cols),
+                "flags": In(flags_layout(spec)),
+                "column_flags": Out(flags_layout(spec).size * spec.cols),
                 "starts": Out(spec.cols),
                 "take": Out(1),
                 "valid": Out(1),
@@ -37,7 +37,7 @@ class Schedule(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        cols, bits = self.spec.cols, FLAGS.size
+        cols, bits = self.spec.cols, len(self.flags.as_value())
         flags = self._line(m, self.flags.as_value(), self.element_latency + cols - 1, "flags_line")
         ends = self._line(m, self.flags.last, self.element_latency + self.spec.rows + cols, "last_line")
         m.d.comb += [

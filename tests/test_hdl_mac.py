@@ -4,6 +4,7 @@ Operands come at some cycle, their flags `latency` cycles later, `start` when th
 gets its activations r cycles after row 0.
 """
 
+from dataclasses import fields
 from random import Random
 
 import pytest
@@ -98,8 +99,11 @@ def packed(values, shape, extra=0):
     return bits | extra << len(values) * shape.width
 
 
-def drained(spec, tiles, *, seed, bubbles=0.0, stalls=0.0):
-    """Accumulators as they leave the column, one list per tile, the last row first."""
+def drained(spec, tiles, *, seed, bubbles=0.0, stalls=0.0, marks=None):
+    """Accumulators as they leave the column, one list per tile, the last row first.
+
+    `marks` are the bits beyond valid, first and last of each beat's flags, per tile.
+    """
     random = Random(seed)
     dut, latency = Column(spec), dot_product(spec).latency
     line = slots(spec, tiles, random, bubbles)
@@ -136,7 +140,8 @@ def drained(spec, tiles, *, seed, bubbles=0.0, stalls=0.0):
             ctx.set(dut.w_in, random.getrandbits(len(dut.w_in)) if slot is None else w_bits(slot))
             flagged = at(cycle - latency)
             first, last = flagged is not None and flagged[1] == 0, ends(cycle - latency)
-            ctx.set(dut.flags_in.as_value(), (flagged is not None) | first << 1 | last << 2)
+            mark_bits = marks[flagged[0]][flagged[1]] if marks and flagged is not None else 0
+            ctx.set(dut.flags_in.as_value(), (flagged is not None) | first << 1 | last << 2 | mark_bits << 3)
             ready = cycle - latency - spec.rows - 1
             ctx.set(dut.start, ends(ready))
             for step in range(spec.rows):
@@ -200,6 +205,32 @@ def test_pad_marks_in_every_beat(lanes):
     random = Random(10)
     tiles = [[(a, w, random.random() < 1 / 2) for a, w, _ in random_tile(spec, random)] for _ in range(60)]
     assert drained(spec, tiles, seed=10) == expected(spec, tiles)
+
+
+class Raised(Spec):
+    """A design whose beats have the mark `raise`, of three places."""
+
+    raise_bits = 3
+
+
+@pytest.mark.parametrize("kind", ["int4 x int4 in dsp", "uint4 x int3 in logic", "bipolar x bipolar"])
+def test_a_raised_beat_multiplies_the_accumulator(kind):
+    """acc * 8 + the beat's products, modulo 2**width, in any beat but the first, whose mark says nothing."""
+    plain, random = design(kind, 3), Random(12)
+    spec = Raised(**{field.name: getattr(plain, field.name) for field in fields(Spec)})
+    tiles = [random_tile(spec, random) for _ in range(60)]
+    marks = [[random.randrange(2) for _ in beats] for beats in tiles]
+
+    def total(beats, marked, row):
+        value = 0
+        for beat, mark in zip(beats, marked, strict=True):
+            value = (value << 3 * mark) + accumulator(spec, [beat], row)
+        return wrap(value, spec.accumulator_width, signed=True)
+
+    rows = list(reversed(range(spec.rows)))
+    wanted = [[total(beats, marked, row) for row in rows] for beats, marked in zip(tiles, marks, strict=True)]
+    assert wanted != expected(spec, tiles)
+    assert drained(spec, tiles, seed=12, bubbles=0.2, stalls=0.2, marks=marks) == wanted
 
 
 def test_an_element_passes_everything_on():
