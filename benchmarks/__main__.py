@@ -7,9 +7,15 @@ import re
 import sys
 from pathlib import Path
 
-from . import generation, luts, requantizers, simulation
+from . import formats, generation, luts, requantizers, simulation
 
-BENCHMARKS = {"generation": generation, "simulation": simulation, "luts": luts, "requantizers": requantizers}
+BENCHMARKS = {
+    "generation": generation,
+    "simulation": simulation,
+    "luts": luts,
+    "requantizers": requantizers,
+    "formats": formats,
+}
 README = Path(__file__).resolve().parent.parent / "README.md"
 
 

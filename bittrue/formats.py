@@ -5,9 +5,9 @@ from math import ldexp
 from golden.formats import Bipolar, Format, Ternary, parse
 from golden.minifloat import MINIFLOATS, MiniFloat
 from golden.spec import Spec
-from hdl.multiply import BinaryDot, DspDot, FloatDot, PlaneDot, ShiftDot, SignDot, dot_product
+from hdl.multiply import BinaryDot, DspDot, FloatDot, PlaneDot, ShiftDot, SignDot, TwoShiftDot, dot_product
 
-LISTED = ("int8", "uint8", "q3.4", "uq0.8", "bipolar", "ternary", "sm4", "pot4", *MINIFLOATS)
+LISTED = ("int8", "uint8", "q3.4", "uq0.8", "bipolar", "ternary", "sm4", "pot4", "apot5", *MINIFLOATS)
 FAMILIES = {
     "int8": "int1..int32",
     "uint8": "uint1..uint32",
@@ -15,19 +15,22 @@ FAMILIES = {
     "uq0.8": "uqI.F",
     "sm4": "sm2..sm32",
     "pot4": "pot2..pot6",
+    "apot5": "apot3, apot5, apot7",
 }
-PAIRED = ("int8", "int4", "bipolar", "ternary", "sm4", "pot4", "float8_e4m3fn", "float4_e2m1fn")
+PAIRED = ("int8", "int4", "bipolar", "ternary", "sm4", "pot4", "apot5", "float8_e4m3fn", "float4_e2m1fn")
 ELEMENTS = {
     BinaryDot: "xor",
     SignDot: "sign",
     ShiftDot: "shift",
+    TwoShiftDot: "shifts",
     FloatDot: "float",
     PlaneDot: "planes",
     DspDot: "multiply",
 }
 LEGEND = (
-    "xor: XOR and a count; sign: added or subtracted; shift: by the power of two; float: short significands, products "
-    "shifted to one grid; planes: sums of bit planes; multiply: one * per product, for DSP blocks"
+    "xor: XOR and a count; sign: added or subtracted; shift: by the power of two; shifts: by both, added; "
+    "float: short significands, products shifted to one grid; planes: sums of bit planes; multiply: one * per product, "
+    "for DSP blocks"
 )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from .minifloat import MINIFLOATS, MiniFloat
 from .ops import where
+from .signed_formats import AdditivePowersOfTwo, PowerOfTwo, SignedField, SignMagnitude
 
 MAX_WIDTH = 64  # so that every code is an int64
 
@@ -104,48 +105,6 @@ class Bipolar:
 
 
 @dataclass(frozen=True)
-class SignMagnitude:
-    """A sign bit above a magnitude of width - 1 bits; codes are unsigned, two of them stand for zero."""
-
-    width: int
-
-    signed = False
-    fraction = 0
-
-    def __post_init__(self):
-        if not 2 <= self.width <= 32:
-            raise ValueError(f"width of sm must be 2 to 32, not {self.width}")
-
-    @property
-    def name(self):
-        return f"sm{self.width}"
-
-    @property
-    def code_range(self):
-        """Smallest and largest code."""
-        return 0, (1 << self.width) - 1
-
-    @property
-    def decoded_range(self):
-        """Smallest and largest decoded integer."""
-        largest = (1 << self.width - 1) - 1
-        return -largest, largest
-
-    @property
-    def extreme_codes(self):
-        """Codes of the smallest and the largest decoded integer."""
-        return (1 << self.width) - 1, (1 << self.width - 1) - 1
-
-    def decode(self, code):
-        """The magnitude, negative where the sign bit is set."""
-        magnitude = code & (1 << self.width - 1) - 1
-        return where(code >> self.width - 1 == 1, -magnitude, magnitude)
-
-    def __str__(self):
-        return self.name
-
-
-@dataclass(frozen=True)
 class Ternary:
     """-1, 0 or +1 as a two's complement code of two bits; the spare code -2 is refused here, and zero in hardware."""
 
@@ -165,58 +124,13 @@ class Ternary:
         return self.name
 
 
-@dataclass(frozen=True)
-class PowerOfTwo:
-    """Zero, or a signed power of two: a sign bit above an exponent field e; 0 for e = 0, else +-2**(e - 1).
-
-    Logarithmic quantization, of which a product is a shift. A product with the largest of width 6 has 2**30.
-    """
-
-    width: int
-
-    signed = False
-    fraction = 0
-
-    def __post_init__(self):
-        if not 2 <= self.width <= 6:
-            raise ValueError(f"width of pot must be 2 to 6, not {self.width}")
-
-    @property
-    def name(self):
-        return f"pot{self.width}"
-
-    @property
-    def code_range(self):
-        """Smallest and largest code."""
-        return 0, (1 << self.width) - 1
-
-    @property
-    def decoded_range(self):
-        """Smallest and largest decoded integer."""
-        largest = 1 << (1 << self.width - 1) - 2
-        return -largest, largest
-
-    @property
-    def extreme_codes(self):
-        """Codes of the smallest and the largest decoded integer."""
-        return (1 << self.width) - 1, (1 << self.width - 1) - 1
-
-    def decode(self, code):
-        """0, or 2**(e - 1) with the sign."""
-        field = code & (1 << self.width - 1) - 1
-        magnitude = (where(field > 0, 1, 0) << field) >> 1
-        return where(code >> self.width - 1 == 1, -magnitude, magnitude)
-
-    def __str__(self):
-        return self.name
-
-
-Format = Integer | Bipolar | SignMagnitude | Ternary | PowerOfTwo | MiniFloat
+Format = Integer | Bipolar | Ternary | SignedField | MiniFloat
 OutputFormat = Integer | Bipolar
+SIGNED_FIELDS = {fmt.prefix: fmt for fmt in (SignMagnitude, PowerOfTwo, AdditivePowersOfTwo)}
 
 KNOWN = (
     "int1..int64, uint1..uint63, q3.4 and uq3.4 (integer bits with the sign, fraction bits), bipolar, ternary, "
-    f"sm2..sm32, pot2..pot6, {', '.join(MINIFLOATS)}"
+    f"sm2..sm32, pot2..pot6, apot3, apot5, apot7, {', '.join(MINIFLOATS)}"
 )
 
 
@@ -228,8 +142,8 @@ def parse(name):
         return Ternary()
     if name in MINIFLOATS:
         return MINIFLOATS[name]
-    if match := re.fullmatch(r"(sm|pot)([0-9]{1,6})", name):
-        return {"sm": SignMagnitude, "pot": PowerOfTwo}[match[1]](int(match[2]))
+    if match := re.fullmatch(r"(sm|pot|apot)([0-9]{1,6})", name):
+        return SIGNED_FIELDS[match[1]](int(match[2]))
     if match := re.fullmatch(r"(u?)int([0-9]{1,6})", name):
         return Integer(int(match[2]), signed=not match[1])
     if match := re.fullmatch(r"(u?)q([0-9]{1,6})\.([0-9]{1,6})", name):

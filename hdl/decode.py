@@ -1,11 +1,11 @@
 """Where codes become exact integers: the entry of the array, once per operand and not once per element."""
 
-from amaranth.hdl import Cat, Mux, Shape, Signal, Value
+from amaranth.hdl import Cat, Const, Mux, Shape, Signal, Value
 
-from golden.formats import Format, PowerOfTwo, SignMagnitude, Ternary
+from golden.formats import AdditivePowersOfTwo, Format, PowerOfTwo, SignMagnitude, Ternary
 from golden.minifloat import MiniFloat
 
-from .words import shape_of, shift_left
+from .words import gate, shape_of, shift_left
 
 
 def decoded(m, codes: Value, fmt, interval, zero_point: Value | None, name: str) -> Value:
@@ -31,10 +31,24 @@ def as_integer(code: Value, fmt: Format) -> Value:
             return Mux(code[0], Mux(code[1], -1, 1), 0)
         case PowerOfTwo():
             return with_sign(code[-1], shift_left(Cat(code[:-1] != 0), code[:-1])[1:])
+        case AdditivePowersOfTwo():
+            first, second = (power_of_four(Const(1, 1), field) for field in exponent_fields(code, fmt))
+            return with_sign(code[-1], Cat(Const(0, 1), first) + second)
         case MiniFloat():
             significand, shift = float_parts(code, fmt)
             return with_sign(code[-1], shift_left(significand, shift))
     return code.as_signed() if fmt.signed else code
+
+
+def exponent_fields(code: Value, fmt: AdditivePowersOfTwo) -> tuple[Value, Value]:
+    """The exponent fields of the first and of the second term."""
+    return code[fmt.field_bits : -1], code[: fmt.field_bits]
+
+
+def power_of_four(value: Value, field: Value) -> Value:
+    """0 for field 0, else value * 4**(field - 1)."""
+    moved = shift_left(value, field, step=2)[2:]
+    return gate(moved.as_signed() if value.shape().signed else moved, field != 0)
 
 
 def float_parts(code: Value, fmt: MiniFloat) -> tuple[Value, Value]:

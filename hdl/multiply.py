@@ -5,13 +5,15 @@ Each kind gives the words whose sum is the dot product of one beat; a tree with 
 benchmarks/luts.py counts what each costs.
 """
 
+from typing import Any
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from golden.formats import Bipolar, PowerOfTwo
+from golden.formats import AdditivePowersOfTwo, Bipolar, PowerOfTwo
 from golden.minifloat import MiniFloat
 from golden.spec import Spec, scale_interval
 
-from .decode import float_parts, with_sign
+from .decode import exponent_fields, float_parts, power_of_four, with_sign
 from .words import Word, add_shifted, add_tree, gate, negative, register, shape_of, shift_left, tree_levels
 
 GROUP = 3
@@ -172,6 +174,44 @@ class ShiftDot:
         return register(m, Word(signed_product, lo, hi), f"product_{lane}")
 
 
+class TwoShiftDot:
+    """sum_l +-(2 * t(x[l], e0[l]) + t(x[l], e1[l])), t(x, e) = x << 2e - 2, 0 for e = 0, for an operand that is a sum
+    of two powers of two: no multiplier.
+
+    The sign goes to x, then both terms are shifted; each kind of term has a tree of its own; the two sums meet last.
+    Latency 3 + ceil(log2(lanes)), throughput 1, no overflow.
+    """
+
+    def __init__(self, spec: Spec):
+        self.spec = spec
+        of_weights = _two_shifts(spec.weights)
+        self.coded = ("w",) if of_weights else ("a",)
+        self.fmt: Any = spec.weights if of_weights else spec.activations
+        self.top = max(abs(end) for end in (spec.a_range if of_weights else spec.w_range))
+
+    @property
+    def latency(self):
+        return 3 + tree_levels(self.spec.lanes)
+
+    def build(self, m: Module, a: list[Value], w: list[Value], pad: Value | None) -> Word:
+        values, codes = (a, w) if self.coded == ("w",) else (w, a)
+        pairs = enumerate(zip(values, codes, strict=True))
+        firsts, seconds = zip(*(self._terms(m, x, code, f"{lane}") for lane, (x, code) in pairs), strict=True)
+        first, second = add_tree(m, list(firsts), "first"), add_tree(m, list(seconds), "second")
+        return register(m, add_shifted(second, first, 1), "sum")
+
+    def _terms(self, m, x, code, lane):
+        """Both terms of a lane, the first one halved."""
+        signed_x = register(m, Word(with_sign(code[-1], x), -self.top, self.top), f"signed_{lane}").value
+        field = Signal(len(code) - 1, name=f"fields_{lane}", reset_less=True)
+        m.d.sync += field.eq(code[:-1])
+        most = self.top * self.fmt.decoded_range[1] // 3
+        return [
+            register(m, Word(power_of_four(signed_x, exponent), -most, most), f"{name}_term_{lane}")
+            for name, exponent in zip(("first", "second"), exponent_fields(Cat(field, 0), self.fmt), strict=True)
+        ]
+
+
 class FloatDot:
     """sum_l a[l] * w[l] for two minifloats, exactly: short significands multiplied, products shifted to one grid.
 
@@ -207,6 +247,11 @@ def _most_shift(fmt):
     return (1 << fmt.exponent_bits) - 2
 
 
+def _two_shifts(fmt):
+    """Whether two shifts cost less than bit planes of the decoded integer: not for apot3, which has 0 to 3."""
+    return isinstance(fmt, AdditivePowersOfTwo) and fmt.field_bits > 1
+
+
 def dot_product(spec: Spec):
     """The dot product that suits the spec's pair of formats."""
     formats = (spec.activations, spec.weights)
@@ -218,4 +263,6 @@ def dot_product(spec: Spec):
         return FloatDot(spec)
     if any(isinstance(fmt, PowerOfTwo) for fmt in formats):
         return ShiftDot(spec)
+    if any(_two_shifts(fmt) for fmt in formats):
+        return TwoShiftDot(spec)
     return PlaneDot(spec) if spec.multiply == "logic" else DspDot(spec)

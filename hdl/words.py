@@ -57,10 +57,10 @@ def negative(word: Word) -> Word:
     return Word(-Value.cast(word.value), -word.hi, -word.lo)
 
 
-def shift_left(value: Value, by: Value) -> Value:
-    """value * 2**by, one bit of `by` after the other."""
+def shift_left(value: Value, by: Value, step: int = 1) -> Value:
+    """value * 2**(step * by), one bit of `by` after the other."""
     for bit in range(len(by)):
-        moved = Cat(Const(0, 1 << bit), value)
+        moved = Cat(Const(0, step << bit), value)
         value = Mux(by[bit], moved.as_signed() if value.shape().signed else moved, value)
     return value
 

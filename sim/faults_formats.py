@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from golden.formats import Bipolar, Format, Integer, PowerOfTwo, SignMagnitude
+from golden.formats import AdditivePowersOfTwo, Bipolar, Format, Integer, PowerOfTwo, SignedField
 from golden.minifloat import MiniFloat
 
 
@@ -12,7 +12,7 @@ def misreadings(name: str, fmt: Format):
         case Bipolar():
             yield "decode", f"bipolar {name} are inverted", lambda codes, zero: 1 - 2 * codes
             yield "decode", f"bipolar {name} count as 0 and 1", lambda codes, zero: codes
-        case SignMagnitude() | PowerOfTwo() | MiniFloat():
+        case SignedField() | MiniFloat():
             for cause, decode in _signed(name, fmt):
                 yield "decode", cause, lambda codes, zero, decode=decode: decode(codes)
         case _:
@@ -36,11 +36,36 @@ def _signed(name, fmt):
         yield f"exponents of {name} are one too large", lambda codes: 2 * fmt.decode(codes)
         yield f"exponents of {name} are one too small", lambda codes: _halved(fmt.decode(codes))
         yield f"code zero of {name} counts as one", lambda codes: np.where(fmt.decode(codes) == 0, 1, fmt.decode(codes))
+    if isinstance(fmt, AdditivePowersOfTwo):
+        yield from _additive(name, fmt)
     if isinstance(fmt, MiniFloat):
         yield f"exponents of {name} are one too large", lambda codes: 2 * fmt.decode(codes)
         yield f"subnormal {name} count as zero", lambda codes: np.where(_subnormal(fmt, codes), 0, fmt.decode(codes))
         yield f"subnormal {name} are read as normal numbers", lambda codes: _all_normal(fmt, codes)
         yield f"mantissas of {name} lack their leading one", lambda codes: _without_leading_one(fmt, codes)
+
+
+def _additive(name, fmt):
+    bits = fmt.field_bits
+    low, high = (1 << bits) - 1, (1 << bits) - 1 << bits
+    yield f"the first terms of {name} are ignored", lambda codes: fmt.decode(codes & ~high)
+    yield f"the second terms of {name} are ignored", lambda codes: fmt.decode(codes & ~low)
+    yield f"the two exponents of {name} are swapped", lambda codes: fmt.decode(_swapped(codes, bits))
+    yield f"exponents of {name} are one too large", lambda codes: 4 * fmt.decode(codes)
+    if bits > 1:
+        yield f"the exponents of {name} count in steps of one bit", lambda codes: _steps_of_one(fmt, codes)
+
+
+def _swapped(codes, bits):
+    low = (1 << bits) - 1
+    return (codes & ~((1 << 2 * bits) - 1)) | (codes & low) << bits | (codes >> bits) & low
+
+
+def _steps_of_one(fmt, codes):
+    """Both fields taken for exponents of powers of two that follow each other, as those of potN are."""
+    first, second = codes >> fmt.field_bits & (1 << fmt.field_bits) - 1, codes & (1 << fmt.field_bits) - 1
+    magnitude = 2 * ((1 << first) >> 1) + ((1 << second) >> 1)
+    return np.where(codes >> fmt.width - 1 == 1, -magnitude, magnitude)
 
 
 def _halved(values):

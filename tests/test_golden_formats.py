@@ -1,5 +1,7 @@
 """golden.formats against Python integers: codes, grids, overflow, raw bits, names."""
 
+from fractions import Fraction
+
 import numpy as np
 import oracle
 import pytest
@@ -10,8 +12,8 @@ from golden.minifloat import MINIFLOATS
 SMALL = [(width, signed) for width in range(1, 11) for signed in (True, False)]
 KNOWN = (
     "int1..int64, uint1..uint63, q3.4 and uq3.4 (integer bits with the sign, fraction bits), bipolar, ternary, "
-    "sm2..sm32, pot2..pot6, float8_e4m3fn, float8_e5m2, float8_e4m3fnuz, float8_e5m2fnuz, float6_e3m2fn, "
-    "float6_e2m3fn, float4_e2m1fn"
+    "sm2..sm32, pot2..pot6, apot3, apot5, apot7, float8_e4m3fn, float8_e5m2, float8_e4m3fnuz, float8_e5m2fnuz, "
+    "float6_e3m2fn, float6_e2m3fn, float4_e2m1fn"
 )
 
 
@@ -163,12 +165,25 @@ def power_of_two(code, width):
     return (-1) ** sign * 2 ** (field - 1) if field else 0
 
 
+def additive(code, width):
+    """Li et al. (2020): p0 is 0 or 2**-2i, p1 is 0 or 2**-(2i + 1), the largest field having i = 0; exact."""
+    k = (width - 1) // 2
+    sign, fields = divmod(code, 2 ** (width - 1))
+    first, second = divmod(fields, 2**k)
+    p0, p1 = (
+        Fraction(1, 2 ** (2 * (2**k - 1 - field) + odd)) if field else Fraction(0)
+        for odd, field in enumerate((first, second))
+    )
+    return (-1) ** sign * (p0 + p1) * 2 ** (2 ** (k + 1) - 3)
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [(f"sm{width}", sign_magnitude) for width in range(2, 9)]
+    [(f"apot{width}", additive) for width in (3, 5, 7)]
+    + [(f"sm{width}", sign_magnitude) for width in range(2, 9)]
     + [(f"pot{width}", power_of_two) for width in range(2, 7)],
 )
-def test_sign_magnitude_and_powers_of_two(name, expected):
+def test_signs_above_a_field(name, expected):
     fmt = parse(name)
     codes = np.arange(2**fmt.width)
     decoded = [expected(code, fmt.width) for code in codes.tolist()]
@@ -177,6 +192,15 @@ def test_sign_magnitude_and_powers_of_two(name, expected):
     assert (fmt.code_range, fmt.signed, fmt.fraction, str(fmt)) == ((0, 2**fmt.width - 1), False, 0, name)
     assert decoded.count(0) == 2
     assert from_bits(to_bits(codes, fmt), fmt).tolist() == codes.tolist()
+
+
+def test_additive_powers_of_two_in_figures():
+    """Each sum comes once."""
+    assert [parse("apot3").decode(code) for code in range(8)] == [0, 1, 2, 3, 0, -1, -2, -3]
+    positive = [parse("apot5").decode(code) for code in range(16)]
+    assert positive == [0, 1, 4, 16, 2, 3, 6, 18, 8, 9, 12, 24, 32, 33, 36, 48]
+    assert len({parse("apot7").decode(code) for code in range(64)}) == 64
+    assert parse("apot7").decoded_range == (-12288, 12288)
 
 
 def test_ternary():
@@ -213,6 +237,7 @@ ERRORS = {
     "sm33": "width of sm must be 2 to 32, not 33",
     "pot1": "width of pot must be 2 to 6, not 1",
     "pot7": "width of pot must be 2 to 6, not 7",
+    "apot4": "width of apot must be 3, 5, 7, not 4",
 } | {
     name: f"unknown format {name!r}; known are {KNOWN}"
     for name in (

@@ -65,6 +65,8 @@ DESIGNS = {
     "one threshold": design("int4", "int4", requantize="thresholds", output="bipolar"),
     "sign-magnitude": design("sm4", "sm3"),
     "powers of two": design("uint5", "pot4"),
+    "sums of two powers of two": design("uint5", "apot5", 2, 3, 3),
+    "small sums of two powers of two": design("apot3", "int4", 2, 2, 2),
     "ternary": design("ternary", "int6"),
     "small floats": design("float4_e2m1fn", "float6_e3m2fn", requantize="shift", output="int8"),
     "float and integer": design("float6_e2m3fn", "int4", requantize="shift", output="int8"),
@@ -136,7 +138,7 @@ def random_design(seed):
     """Any design that the specification allows."""
     pick = Random(seed).choice
     formats = ["int1", "uint1", "int2", "uint2", "int4", "uint4", "int8", "uint8", "q2.3", "bipolar"]
-    formats += ["ternary", "sm3", "pot3", "float4_e2m1fn", "float6_e2m3fn"]
+    formats += ["ternary", "sm3", "pot3", "apot5", "float4_e2m1fn", "float6_e2m3fn"]
     while True:
         fields = {name: pick((1, 2, 3, 5)) for name in ("rows", "cols", "lanes")} | {"depth": pick((1, 2, 9, 64))}
         fields |= {

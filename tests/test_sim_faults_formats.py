@@ -15,6 +15,7 @@ from sim.stimulus import random_arrays, separates
 PAIRS = [
     *(("int8", "sm4"), ("sm5", "int4"), ("uint8", "ternary"), ("int8", "pot4"), ("pot3", "sm3"), ("bipolar", "pot5")),
     *(("float4_e2m1fn", "float6_e2m3fn"), ("float8_e4m3fn", "float8_e5m2"), ("float6_e3m2fn", "int8")),
+    *(("int8", "apot5"), ("apot3", "int4"), ("apot7", "apot3")),
 ]
 EACH = pytest.mark.parametrize(("activations", "weights"), PAIRS)
 
@@ -52,7 +53,7 @@ def test_the_stimulus_shows_every_misreading(activations, weights):
     assert causes and not causes & set(separates(spec, arrays))
 
 
-@pytest.mark.parametrize("name", ["sm4", "pot4", "float4_e2m1fn", "float8_e4m3fn", "float8_e5m2"])
+@pytest.mark.parametrize("name", ["sm4", "pot4", "apot5", "apot7", "float4_e2m1fn", "float8_e4m3fn", "float8_e5m2"])
 def test_misreadings_misread(name):
     """Each fault gives other integers for some code; nothing is named twice."""
     fmt = parse(name)

@@ -21,7 +21,8 @@ ROWS, COLS, LANES = 2, 4, 3
 NEEDS_ICARUS = pytest.mark.skipif(bool(missing("icarus")), reason=missing("icarus"))
 
 
-OTHERS = ["sm2", "sm3", "ternary", "pot2", "pot3", "pot4", "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn"]
+OTHERS = ["sm2", "sm3", "ternary", "pot2", "pot3", "pot4", "apot3", "apot5"]
+OTHERS += ["float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn"]
 PARTNERS = ["int3", "uint2", "bipolar", "sm3", "ternary", "pot3", "float4_e2m1fn"]
 
 
@@ -51,9 +52,16 @@ def float_values(exponent_bits, mantissa_bits, numbers=None):
     return both_signs(values[:numbers])
 
 
+def additive_values(bits):
+    """Sums of a term from 0, 2, 8, 32, ... and one from 0, 1, 4, 16, ..., fields of so many bits each."""
+    terms = [0, *(4**e for e in range(2**bits - 1))]
+    return both_signs([2 * first + second for first in terms for second in terms])
+
+
 VALUES = {
     **{f"sm{width}": both_signs(range(2 ** (width - 1))) for width in (2, 3, 8)},
     **{f"pot{width}": both_signs([0, *(2**e for e in range(2 ** (width - 1) - 1))]) for width in (2, 3, 4, 6)},
+    **{f"apot{2 * bits + 1}": additive_values(bits) for bits in (1, 2, 3)},
     "float4_e2m1fn": float_values(2, 1),
     "float6_e2m3fn": float_values(2, 3),
     "float6_e3m2fn": float_values(3, 2),
@@ -149,6 +157,14 @@ EIGHT_BITS = {"float8_e4m3fn": (4, 3, 127), "float8_e5m2": (5, 2, 124), "float8_
 
 
 @NEEDS_ICARUS
+@pytest.mark.parametrize(
+    ("a_name", "w_name"), [("int3", "apot7"), ("apot7", "uint2"), ("apot5", "apot5"), ("pot4", "apot5")]
+)
+def test_every_pair_of_codes_of_additive_powers_of_two(a_name, w_name, tmp_path):
+    check(a_name, w_name, in_icarus, tmp_path)
+
+
+@NEEDS_ICARUS
 @pytest.mark.parametrize("w_name", [*EIGHT_BITS, "int8"])
 @pytest.mark.parametrize("a_name", EIGHT_BITS)
 def test_eight_bit_floats(a_name, w_name, tmp_path):
@@ -208,7 +224,7 @@ def test_what_is_no_number_is_refused():
 @pytest.mark.skipif(bool(missing("verilator")), reason=missing("verilator"))
 @pytest.mark.parametrize(
     ("a_name", "w_name"),
-    [("int3", "sm3"), ("ternary", "pot4"), ("float4_e2m1fn", "float6_e3m2fn")]
+    [("int3", "sm3"), ("ternary", "pot4"), ("uint4", "apot5"), ("float4_e2m1fn", "float6_e3m2fn")]
     + [("int4", "uint3"), ("uint1", "int1"), ("bipolar", "bipolar"), ("bipolar", "int4"), ("uint4", "bipolar")],
 )
 def test_every_pair_of_codes_in_verilator(a_name, w_name, tmp_path):
