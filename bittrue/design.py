@@ -63,6 +63,8 @@ def to_spec(given: dict) -> Spec:
 
 
 def _with_defaults(given):
+    if given.get("array") == "vector":
+        given.setdefault("rows", 1)
     bipolar_output = given.get("output") in ("bipolar", "binary") and given.get("table") is None
     if given.get("requantize", "none") not in ("none", "thresholds"):
         given.setdefault("bias", "int32")

@@ -157,9 +157,10 @@ def explain(result: Comparison):
     if first is None:
         return "nothing was compared"
     m, n = first.index
+    channel = f", {n}" if result.given.a.ndim == 3 else ""
     lines = [
         f"first difference: y[{m}, {n}], tile {first.tile}, array row {first.row}, column {first.col}",
-        f"  operands   a[{m}, 0] = {first.a_first} .. a[{m}, {last}] = {first.a_last}; "
+        f"  operands   a[{m}, 0{channel}] = {first.a_first} .. a[{m}, {last}{channel}] = {first.a_last}; "
         f"w[0, {n}] = {first.w_first} .. w[{last}, {n}] = {first.w_last}",
         f"  hardware   {first.hardware:>12}  {first.hardware_bits}",
         f"  golden     {first.golden:>12}  {first.golden_bits}",

@@ -4,6 +4,7 @@ import re
 from dataclasses import fields
 from typing import Any, cast
 
+from .checks_vector import check_vector
 from .formats import Bipolar, Integer, OutputFormat
 from .keywords import VERILOG_KEYWORDS
 from .ops import int_bits
@@ -11,7 +12,7 @@ from .platform_table import PLATFORMS
 from .rounding import OVERFLOWS, ROUNDINGS
 from .rules import RULES, Rule
 
-ARRAYS = ("output_stationary",)
+ARRAYS = ("output_stationary", "vector")
 REQUANTIZERS = ("none", "shift", "multiplier", "thresholds", *RULES)
 ZERO_POINT_ORDERS = ("after_rounding", "before_rounding")
 THRESHOLD_SEARCHES = ("binary", "parallel")
@@ -32,6 +33,7 @@ def check(spec):
     """Raises TypeError for a field of a wrong kind, ValueError for a wrong value."""
     for rule in (_kinds, _shape, _operands, _accumulator, _requantizer, _table, _output, _thresholds, _platform):
         rule(spec)
+    check_vector(spec)
 
 
 def _kinds(spec):

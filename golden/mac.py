@@ -1,4 +1,7 @@
-"""Exact integer matrix products and accumulators (docs/arithmetic.md, section 2 and 3)."""
+"""Exact integer matrix products and accumulators (docs/arithmetic.md, section 2 and 3).
+
+Activations a are [M, K], or [M, K, N] where each column n of the product has its own: a depthwise layer.
+"""
 
 import numpy as np
 
@@ -11,7 +14,7 @@ _LIMB = 16
 
 
 def matmul(a, w):
-    """The exact product of integer matrices a [M, K] and w [K, N].
+    """The exact product of integer matrices a [M, K] and w [K, N]; or, of a [M, K, N], sum_k a[m, k, n] * w[k, n].
 
     Runs on BLAS in float32 or float64 wherever the largest possible partial sum, K * max|a| * max|w|, is exact in it;
     in chunks of K, or in 16-bit limbs, otherwise. Returns int64, or Python integers (object) where int64 could
@@ -20,6 +23,8 @@ def matmul(a, w):
     depth = a.shape[1]
     a_top, w_top = _magnitude(a), _magnitude(w)
     dtype = exact_dtype(-depth * a_top * w_top, depth * a_top * w_top)
+    if a.ndim == 3:
+        return (a.astype(dtype) * w.astype(dtype)).sum(axis=1)
     if dtype is object and max(a_top, w_top) > 1 << _LIMB:
         return _matmul_in_limbs(a, w)
     for blas, limit in ((np.float32, _FLOAT32_EXACT), (np.float64, _FLOAT64_EXACT)):
@@ -51,8 +56,13 @@ def _matmul_in_limbs(a, w):
     return (matmul(high, w).astype(dtype) << _LIMB) + matmul(low, w).astype(dtype)
 
 
+def columns_of(a, columns):
+    """The activations that some columns of the product take: all of a [M, K], their own of [M, K, N]."""
+    return a if a.ndim == 2 else a[:, :, columns]
+
+
 def accumulate(a, w, spec):
-    """Accumulators [M, N] after all K products of decoded a [M, K] and w [K, N] (zero points taken off already).
+    """Accumulators [M, N] after all K products of decoded a [M, K] or [M, K, N] and w [K, N], less zero points already.
 
     Exact; or reduced to `spec.accumulator_width` bits by wrapping (order does not matter) or by saturating after each
     beat of `spec.beat_depth` products in order of k.

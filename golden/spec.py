@@ -25,7 +25,8 @@ class Spec:
     activations, weights : operand formats, at most 32 bits.
     array : the kind of array, one of golden.checks.ARRAYS: what stays put and what moves. It changes the order of sums,
         which only a saturating accumulator can tell, and no other result.
-    rows, cols, lanes : the array: rows outputs of M, cols outputs of N, `lanes` products per cycle and element.
+    rows, cols, lanes : the array: rows outputs of M, cols outputs of N, `lanes` products per cycle and element. The
+        vector unit has one row, of cols channels that may each have activations of their own: a[m, k, n].
     depth : largest K that a tile may have.
     accumulator : accumulator width in bits (two's complement); None derives the exact width.
     accumulator_overflow : "wrap" or "saturate"; needed where the accumulator is narrower than exact. A saturating

@@ -19,6 +19,8 @@ ZERO_POINTS = ("a_zero_point", "w_zero_point")
 class Operands:
     """Codes a [M, K] and w [K, N], int64; `parameters` by name: int64 arrays [N]; zero points of a and w: integers.
 
+    On array "vector" a may be [M, K, N]: activations of their own for each column.
+
     Among the parameters, thresholds are [N, T] and scales are bit patterns. `extras` holds the arrays of golden.extras.
     """
 
@@ -32,17 +34,17 @@ class Operands:
     @property
     def shape(self):
         """(M, K, N)"""
-        return (*self.a.shape, self.w.shape[1])
+        return (*self.a.shape[:2], self.w.shape[1])
 
 
 def operands(spec, arrays):
     """Operands from a mapping of names to arrays, such as a loaded npz.
 
-    Names: a [M, K], w [K, N]; where the spec takes them bias, multiplier, shift, scale (float), y_zero_point, y_max,
-    all [N] or scalar, thresholds [N, T] or [T], a_zero_point and w_zero_point scalar. A missing shift is
-    `spec.grid_shift`; missing zero points and biases are zero. In place of multiplier, shift, scale, thresholds and
-    y_max, real scales may be given (golden.derive); beside them, they must come to the same. golden.extras names what
-    else a design takes.
+    Names: a [M, K], on array "vector" [M, K, N] too, w [K, N]; where the spec takes them bias, multiplier, shift,
+    scale (float), y_zero_point, y_max, all [N] or scalar, thresholds [N, T] or [T], a_zero_point and w_zero_point
+    scalar. A missing shift is `spec.grid_shift`; missing zero points and biases are zero. In place of multiplier,
+    shift, scale, thresholds and y_max, real scales may be given (golden.derive); beside them, they must come to the
+    same. golden.extras names what else a design takes.
 
     Raises ValueError for missing or unknown arrays, wrong kinds or shapes, and codes outside their format; the message
     names array, index, value and range.
@@ -59,10 +61,12 @@ def operands(spec, arrays):
         raise ValueError(f"{scales[0]}: thresholds follow from real scales only where the design names a platform")
     if unknown := sorted(set(arrays) - known):
         raise ValueError(f"{unknown[0]}: this design takes no such array; it takes {', '.join(sorted(known))}")
-    a = _codes("a", _required(arrays, "a"), spec.activations, ndim=2)
+    a = _activations(spec, _required(arrays, "a"))
     w = _codes("w", _required(arrays, "w"), spec.weights, ndim=2)
     if a.shape[1] != w.shape[0]:
         raise ValueError(f"a has K = {a.shape[1]} columns and w has K = {w.shape[0]} rows; they must be equal")
+    if a.ndim == 3 and a.shape[2] != w.shape[1]:
+        raise ValueError(f"a has N = {a.shape[2]} channels and w has N = {w.shape[1]} columns; they must be equal")
     if a.shape[1] > spec.depth:
         raise ValueError(f"a has K = {a.shape[1]}; this design's depth is {spec.depth}")
     zero_points = {
@@ -75,6 +79,15 @@ def operands(spec, arrays):
     result = Operands(a, w, _parameters(spec, arrays, w.shape[1]), **zero_points, extras=others)
     _check_promise(spec, result)
     return result
+
+
+def _activations(spec, a):
+    """Codes [M, K], or [M, K, N] where the array takes such."""
+    channels = np.ndim(a) == 3
+    if channels and spec.array != "vector":
+        shape = list(np.shape(a))
+        raise ValueError(f"a [M, K, N] needs array 'vector', not {spec.array!r}; it has shape {shape}")
+    return _codes("a", a, spec.activations, ndim=3 if channels else 2)
 
 
 def _extra(name, extra, arrays, sizes):
@@ -92,7 +105,8 @@ def _extra(name, extra, arrays, sizes):
 def padded(spec, given: Operands, m, n) -> Operands:
     """The operands with more rows of A and columns of W, up to m and n: code 0, or the zero point, 0 elsewhere."""
     more = {"m": m - given.shape[0], "n": n - given.shape[2]}
-    a = np.pad(given.a, ((0, more["m"]), (0, 0)), constant_values=given.a_zero_point)
+    around = ((0, more["m"]), (0, 0), (0, more["n"]))[: given.a.ndim]
+    a = np.pad(given.a, around, constant_values=given.a_zero_point)
     w = np.pad(given.w, ((0, 0), (0, more["n"])), constant_values=given.w_zero_point)
     parameters = {
         name: np.pad(value, [(0, more["n"])] + [(0, 0)] * (value.ndim - 1)) for name, value in given.parameters.items()

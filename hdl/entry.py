@@ -61,27 +61,33 @@ class Entry(wiring.Component):
         m.d.sync += [flags[field.name].eq(self.a.p.data[field.offset]) for field in self._marks()]
         a_held = Signal(self.a_out.shape(), reset_less=True)
         w_held = Signal(self.w_out.shape(), reset_less=True)
-        m.d.sync += [a_held.eq(self._activations(m)), w_held.eq(self._weights(m))]
+        activations = activation_bundles(m, self.spec, self.a.p.data, rows)
+        m.d.sync += [a_held.eq(activations), w_held.eq(weight_bundles(m, self.spec, self.w.p.data))]
         m.d.comb += [self.flags.eq(flags), self.a_out.eq(a_held), self.w_out.eq(w_held)]
         return EnableInserter(self.enable)(m)
 
     def _marks(self):
         return [field for field in a_beat(self.spec).fields if field.name in marks(self.spec)]
 
-    def _activations(self, m):
-        spec, bits = self.spec, self.a.p.data
-        codes = bits[: spec.rows * spec.lanes * spec.activations.width]
-        zero_point = bits[-spec.activations.width :] if spec.a_zero_point else None
-        coded = "a" in dot_product(spec).coded
-        operands = codes if coded else decoded(m, codes, spec.activations, spec.a_range, zero_point, "a")
-        if not has_pad_mark(spec):
-            return operands
-        return Cat(Cat(operands.word_select(row, spec.lanes), bits[len(codes)]) for row in range(spec.rows))
 
-    def _weights(self, m):
-        spec, bits = self.spec, self.w.p.data
-        codes = bits[: spec.cols * spec.lanes * spec.weights.width]
-        zero_point = bits[-spec.weights.width :] if spec.w_zero_point else None
-        if "w" in dot_product(spec).coded:
-            return codes
-        return decoded(m, codes, spec.weights, spec.w_range, zero_point, "w")
+def activation_bundles(m, spec: Spec, bits, groups):
+    """The activations of an A beat as the array wants them: for each row or channel, `lanes` of them and the pad mark.
+
+    `bits` are those of a beat with codes for `groups` rows or channels.
+    """
+    codes = bits[: groups * spec.lanes * spec.activations.width]
+    zero_point = bits[-spec.activations.width :] if spec.a_zero_point else None
+    coded = "a" in dot_product(spec).coded
+    operands = codes if coded else decoded(m, codes, spec.activations, spec.a_range, zero_point, "a")
+    if not has_pad_mark(spec):
+        return operands
+    return Cat(Cat(operands.word_select(group, spec.lanes), bits[len(codes)]) for group in range(groups))
+
+
+def weight_bundles(m, spec: Spec, bits):
+    """The weights of a W beat as the array wants them, `lanes` for each column."""
+    codes = bits[: spec.cols * spec.lanes * spec.weights.width]
+    zero_point = bits[-spec.weights.width :] if spec.w_zero_point else None
+    if "w" in dot_product(spec).coded:
+        return codes
+    return decoded(m, codes, spec.weights, spec.w_range, zero_point, "w")

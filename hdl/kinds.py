@@ -10,6 +10,9 @@ from golden.spec import Spec
 from . import timing
 from .array import Array
 from .layout import Beat, input_beats, output_beats
+from .vector import VectorUnit, vector_latency
+from .vector_layout import vector_inputs
+from .vector_timing import vector_described
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Kind:
 
 KINDS = {
     "output_stationary": Kind(Array, input_beats, output_beats, timing.latency, timing.described),
+    "vector": Kind(VectorUnit, vector_inputs, output_beats, vector_latency, vector_described),
 }
 
 

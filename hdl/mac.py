@@ -59,7 +59,6 @@ class ProcessingElement(wiring.Component):
     def __init__(self, spec: Spec):
         self.spec = spec
         self.module_name = f"{spec.name}_pe"
-        self._dot = dot_product(spec)
         acc = signed(spec.accumulator_width)
         super().__init__(
             {
@@ -78,7 +77,7 @@ class ProcessingElement(wiring.Component):
 
     @property
     def latency(self):
-        return self._dot.latency
+        return dot_product(self.spec).latency
 
     def elaborate(self, platform):
         m = Module()
@@ -89,7 +88,7 @@ class ProcessingElement(wiring.Component):
         m.d.comb += [self.a_out.eq(a_passing), self.w_out.eq(w_passing), self.flags_out.eq(flags_passing)]
 
         acc = Signal(signed(self.spec.accumulator_width), reset_less=True)
-        total = self._next(m, acc, self._beat_sum(m))
+        total = accumulated(m, self.spec, self.flags_in, acc, beat_sum(m, self.spec, self.a_in, self.w_in))
         with m.If(self.flags_in.valid):
             m.d.sync += acc.eq(total)
 
@@ -102,28 +101,32 @@ class ProcessingElement(wiring.Component):
         m.d.comb += self.drain_out.eq(drain)
         return EnableInserter(self.enable)(m)
 
-    def _beat_sum(self, m):
-        lanes = self.spec.lanes
-        a = _split(m, self.a_in, a_shape(self.spec), lanes, "a")
-        w = _split(m, self.w_in, w_shape(self.spec), lanes, "w")
-        return self._dot.build(m, a, w, self.a_in[-1] if has_pad_mark(self.spec) else None)
 
-    def _next(self, m, acc, beat_sum):
-        lo, hi = -(1 << len(acc) - 1), (1 << len(acc) - 1) - 1
-        kept = Word(Mux(self.flags_in.first, 0, self._raised(acc)), lo, hi)
-        total = add(kept, beat_sum)
-        if self.spec.accumulator_is_exact or self.spec.accumulator_overflow == "wrap":
-            return total.value
-        wide = Signal(total.shape)
-        m.d.comb += wide.eq(total.value)
-        return Mux(wide < lo, lo, Mux(wide > hi, hi, wide))
+def beat_sum(m, spec: Spec, a_bundle, w_bundle) -> Word:
+    """The dot product of one beat's operands, from the bundles that hold them; its latency is that of `dot_product`."""
+    a = _split(m, a_bundle, a_shape(spec), spec.lanes, "a")
+    w = _split(m, w_bundle, w_shape(spec), spec.lanes, "w")
+    return dot_product(spec).build(m, a, w, a_bundle[-1] if has_pad_mark(spec) else None)
 
-    def _raised(self, acc):
-        """The accumulator, moved up in a beat marked so; what it loses at the top is nothing modulo 2**width."""
-        if not self.spec.raise_bits:
-            return acc
-        moved = Cat(Const(0, self.spec.raise_bits), acc)[: len(acc)].as_signed()
-        return Mux(self.flags_in["raise"], moved, acc)
+
+def accumulated(m, spec: Spec, flags, acc, beat: Word):
+    """The accumulator after a beat: 0 or itself, perhaps raised, plus the beat; wrapped or saturated as told."""
+    lo, hi = -(1 << len(acc) - 1), (1 << len(acc) - 1) - 1
+    kept = Word(Mux(flags.first, 0, _raised(spec, flags, acc)), lo, hi)
+    total = add(kept, beat)
+    if spec.accumulator_is_exact or spec.accumulator_overflow == "wrap":
+        return total.value
+    wide = Signal(total.shape)
+    m.d.comb += wide.eq(total.value)
+    return Mux(wide < lo, lo, Mux(wide > hi, hi, wide))
+
+
+def _raised(spec, flags, acc):
+    """The accumulator, moved up in a beat marked so; what it loses at the top is nothing modulo 2**width."""
+    if not spec.raise_bits:
+        return acc
+    moved = Cat(Const(0, spec.raise_bits), acc)[: len(acc)].as_signed()
+    return Mux(flags["raise"], moved, acc)
 
 
 def _split(m, bundle, shape, lanes, name):

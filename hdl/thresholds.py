@@ -172,8 +172,11 @@ class BinarySearch(ThresholdCounter):
             write.data.eq(self.parameters.value),
             read.addr.eq(Cat(decided, bank)),
         ]
+        reaches = acc >= read.data
+        if spec.threshold_count + 1 == 1 << levels(spec):
+            return reaches
         within = Cat(Const(1 << below, below + 1), decided) <= spec.threshold_count
-        return (acc >= read.data) & within
+        return reaches & within
 
 
 class ParallelCount(ThresholdCounter):

@@ -167,11 +167,12 @@ async def late_sets(dut):
     for seed, (product, chance) in enumerate(itertools.product((first, second), (0.0, 0.4))):
         streams.pause(chance, 100 * seed)
         streams.send({**product, "p": []})
-        for tile, frame in enumerate(product["p"]):
-            await streams.received(tile)
+        tiles = len(product["y"]) // len(product["p"])  # of each set
+        for number, frame in enumerate(product["p"]):
+            await streams.received(number * tiles)
             for _ in range(QUIET_CYCLES):
                 await RisingEdge(dut.aclk)
-            assert streams.sink.count() == tile, "outputs without a parameter set"
+            assert streams.sink.count() == number * tiles, "outputs without a parameter set"
             streams.sources["p"].send_nowait(AxiStreamFrame(tdata=bytes.fromhex(frame)))
         await streams.expect(product)
 

@@ -91,7 +91,7 @@ def _beats(window):
     w_pad = spec.weights.decode(np.full(missing, window.operands.w_zero_point)) - window.operands.w_zero_point
     if spec.is_binary:
         w_pad = spec.weights.decode(np.arange(missing) % 2)
-    a = np.pad(window.a, ((0, 0), (0, missing)), constant_values=a_pad)
+    a = np.pad(window.a, ((0, 0), (0, missing), (0, 0))[: window.a.ndim], constant_values=a_pad)
     w = np.concatenate([window.w, np.repeat(w_pad[:, None], len(window.cols), axis=1)])
     return a, w, spec.is_binary and missing % 2
 
@@ -126,7 +126,7 @@ def _with_products(window, change):
     half = 1 << spec.accumulator_width - 1
     total = np.zeros((len(a), w.shape[1]), np.int64 if spec.accumulator_width < 62 else object)
     for k in range(len(w)):
-        total += change(np.outer(a[:, k], w[k]))
+        total += change(a[:, k].reshape(len(a), -1) * w[k])
         if saturates and ((k + 1) % spec.beat_depth == 0 or k + 1 == len(w)):
             total = np.clip(total, -half, half - 1)
     return window.codes(total if saturates else wrapped(total, spec.accumulator_width))

@@ -4,6 +4,8 @@ from itertools import product
 
 import numpy as np
 
+from golden.mac import columns_of
+
 from .machine import Hypothesis, Window, saturated, wrapped
 
 MOST_CHAINED_BEATS = 20_000
@@ -50,7 +52,8 @@ def _chained(window):
     state = np.zeros(1, object)
     for tile in range(len(sums)):
         down, across = tile % tiles_m * rows, tile // tiles_m * cols
-        a, w = machine.a[down : down + rows], machine.w[:, across : across + cols]
+        here = slice(across, across + cols)
+        a, w = columns_of(machine.a[down : down + rows], here), machine.w[:, here]
         sums[tile] = state = saturated(a, w, spec.beat_depth, spec.accumulator_width, state)
     return window.codes(window.pick(machine.tiling.from_tiles(sums)))
 
@@ -148,5 +151,6 @@ def _transposed(window):
 
 def _columns_of_w_reversed(window):
     machine = window.machine
-    sums = machine.tiling.from_tiles(machine.tiling.in_tiles(machine.accumulators)[:, :, ::-1])
-    return window.codes(window.pick(sums))
+    cols = machine.tiling.tile_shape[1]
+    places = np.arange(machine.w.shape[1]).reshape(-1, cols)[:, ::-1].reshape(-1)
+    return window.codes(window.accumulate(window.a, machine.w[:, places[window.cols]]))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from .faults_channels import channel_faults
 from .faults_outputs import output_faults
 from .faults_sums import sum_faults
 from .faults_tiles import tile_faults
@@ -26,5 +27,5 @@ STEPS = (
 
 def hypotheses(machine: Machine) -> Iterator[Hypothesis]:
     """Every fault that this design and this product could show, the commoner of each kind first."""
-    for faults in (output_faults, sum_faults, tile_faults):
+    for faults in (output_faults, sum_faults, tile_faults, channel_faults):
         yield from faults(machine)

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from golden.checks import MAX_SHIFT
-from golden.mac import accumulate, matmul
+from golden.mac import accumulate, columns_of, matmul
 from golden.ops import exact_dtype
 from golden.requantize import requantize_as
 from golden.spec import Spec
@@ -30,7 +30,7 @@ class Machine:
 
     @cached_property
     def a(self):
-        """Decoded activations [padded M, K], less their zero point."""
+        """Decoded activations [padded M, K] or [padded M, K, padded N], less their zero point."""
         return decoded_activations(self.spec, self.padded)
 
     @cached_property
@@ -79,7 +79,7 @@ class Window:
 
     @cached_property
     def a_codes(self):
-        return self.operands.a[self.rows]
+        return columns_of(self.operands.a[self.rows], self.cols)
 
     @cached_property
     def w_codes(self):
@@ -87,8 +87,8 @@ class Window:
 
     @cached_property
     def a(self):
-        """Decoded activations [rows, K], less their zero point."""
-        return self.machine.a[self.rows]
+        """Decoded activations [rows, K] or [rows, K, cols], less their zero point."""
+        return columns_of(self.machine.a[self.rows], self.cols)
 
     @cached_property
     def w(self):
@@ -176,7 +176,8 @@ def saturated(a, w, depth, width, start=_ZERO):
     total = np.zeros((len(a), w.shape[1]), float if exact else object) + start
     a, w = (x.astype(total.dtype) for x in (np.asfortranarray(a), w))
     for k in range(0, len(w), depth):
-        total += a[:, k : k + depth] @ w[k : k + depth]
+        x, y = a[:, k : k + depth], w[k : k + depth]
+        total += x @ y if a.ndim == 2 else (x * y).sum(axis=1)
         np.clip(total, lo, hi, out=total)
     return total.astype(np.int64 if exact else object)
 

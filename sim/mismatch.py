@@ -6,6 +6,7 @@ import numpy as np
 
 from golden.float_scale import float32
 from golden.ieee import FLOAT32
+from golden.mac import columns_of
 from golden.requantize import reached, requantize
 from golden.rounding import round_shift
 from golden.scale import wrap32
@@ -50,7 +51,7 @@ def mismatch(machine, hardware, m, n) -> Mismatch:
     spec, given = machine.spec, machine.operands
     tile, row, col = machine.tiling.place(m, n)
     code = int(machine.codes[m, n])
-    accumulator = _accumulate(spec, machine.a[m].tolist(), machine.w[:, n].tolist())
+    accumulator = _accumulate(spec, columns_of(machine.a[m : m + 1], n)[0].tolist(), machine.w[:, n].tolist())
     parameters = {name: value[n].tolist() for name, value in given.parameters.items()}
     assert requantize(accumulator, spec, **parameters) == code
     return Mismatch(
@@ -58,8 +59,8 @@ def mismatch(machine, hardware, m, n) -> Mismatch:
         tile=tile,
         row=row,
         col=col,
-        a_first=int(given.a[m, 0]),
-        a_last=int(given.a[m, -1]),
+        a_first=int(columns_of(given.a, n)[m, 0]),
+        a_last=int(columns_of(given.a, n)[m, -1]),
         w_first=int(given.w[0, n]),
         w_last=int(given.w[-1, n]),
         hardware=int(hardware[m, n]),

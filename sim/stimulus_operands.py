@@ -12,7 +12,7 @@ _QUIET_PRODUCTS = 6
 
 
 def random_matrices(rng, spec, m, k, n, *, ends):
-    """a [m, k], w [k, n] and the zero points that the spec takes.
+    """a [m, k], for the vector unit [m, k, n]; w [k, n] and the zero points that the spec takes.
 
     `ends` puts the zero points near an end of their range, where differences are widest.
     """
@@ -24,10 +24,13 @@ def random_matrices(rng, spec, m, k, n, *, ends):
     narrow = spec.requantize == "none" and spec.biased_range[1] > 4 * spec.clip_range[1]
     kinds = _QUIET_KINDS if narrow else _KINDS
     loud = rng.choice(k, min(k, _QUIET_PRODUCTS), replace=False)
-    a = _vectors(rng, spec.activations, in_turns(rng, kinds, m), k, loud, zero_points.get("a_zero_point", 0))
+    vectors = m * n if spec.array == "vector" else m
+    a = _vectors(rng, spec.activations, in_turns(rng, kinds, vectors), k, loud, zero_points.get("a_zero_point", 0))
     w = _vectors(rng, spec.weights, in_turns(rng, kinds, n), k, loud, zero_points.get("w_zero_point", 0)).T.copy()
     if spec.accumulator_range is not None:
         w = _kept_promise(spec, w, zero_points.get("w_zero_point", 0))
+    if spec.array == "vector":
+        a = a.reshape(m, n, k).transpose(0, 2, 1).copy()
     return {"a": a, "w": w, **{name: np.array(value) for name, value in zero_points.items()}}
 
 

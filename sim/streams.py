@@ -8,8 +8,9 @@ from golden.tensors import Operands
 from .output_stationary import OutputStationary
 from .packing import Stream
 from .tiling import Tiling
+from .vector import Vector
 
-TILINGS: dict[str, type[Tiling]] = {"output_stationary": OutputStationary}
+TILINGS: dict[str, type[Tiling]] = {"output_stationary": OutputStationary, "vector": Vector}
 
 
 def tiling(spec: Spec, operands: Operands) -> Tiling:

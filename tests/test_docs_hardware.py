@@ -8,9 +8,12 @@ import pytest
 from benchmarks.requantizers import CASES
 from golden.formats import parse
 from golden.spec import Spec
+from hdl.multiply import dot_product
 from hdl.requantize import requantizer_latency
 from hdl.thresholds import load_gap
 from hdl.timing import cycles, latency
+from hdl.vector import vector_latency
+from hdl.vector_timing import vector_cycles
 
 TEXT = (Path(__file__).resolve().parent.parent / "docs" / "hardware.md").read_text()
 
@@ -62,3 +65,18 @@ def test_cycles_with_thresholds(output, search):
     rest = sum(max(b[i], rows, gap + s[i]) for i in range(1, 4))
     assert gap == load_gap(spec)
     assert cycles(spec, b, sets=s) == b[0] + late + rest + latency(spec) + rows - 1
+
+
+@pytest.mark.parametrize("fields", [{}, {"requantize": "thresholds", "output": parse("int4")}])
+def test_cycles_of_the_vector_unit(fields):
+    """(V.1) and (V.2), which the simulations count."""
+    shape = {"array": "vector", "rows": 1, "cols": 3, "lanes": 2}
+    spec = Spec(activations=parse("int8"), weights=parse("int8"), **shape, **fields)
+    latency = dot_product(spec).latency + requantizer_latency(spec) + 4
+    assert vector_latency(spec) == latency
+    for b, m, s in ((1, 1, 1), (1, 1, 9), (5, 4, 3), (2, 30, 2)):
+        gap, t = (4, 15) if fields else (0, 0)
+        late = max(0, t - (2 * b + latency - requantizer_latency(spec) - 3))
+        expected = b + late + (s - 1) * max(m * b, gap + t) + m * b + latency
+        assert vector_cycles(spec, b, m, s) == expected
+        assert fields or expected == b * (1 + m * s) + latency

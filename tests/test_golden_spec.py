@@ -56,6 +56,7 @@ VALUES = [
     *[({field: 1025}, f"{field} must be at most 1024, not 1025") for field in ("rows", "cols", "lanes")],
     ({"depth": 2**24 + 1}, "depth must be at most 16777216, not 16777217"),
     *[({"name": name}, f"{NAME_RULE}, not {name!r}") for name in ("", "8x8", "_a", "a-b", "a b", "a\n", "é", "a" * 65)],
+    ({"array": "vector"}, "rows must be 1 with array 'vector', not 8"),
     ({"activations": parse("int33")}, "activations must be at most 32 bits wide, not int33"),
     ({"weights": parse("uq16.17")}, "weights must be at most 32 bits wide, not uq16.17"),
     ({"activations": BIPOLAR, "a_zero_point": True}, "a_zero_point needs an integer format, not bipolar"),

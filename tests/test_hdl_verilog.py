@@ -16,7 +16,7 @@ from golden.formats import parse
 from golden.rounding import OVERFLOWS, ROUNDINGS
 from golden.rules import RULES
 from golden.spec import Spec
-from hdl.layout import a_beat, p_beat, w_beat, y_beat
+from hdl.kinds import kind_of
 from hdl.verilog import YosysError, run_yosys, to_verilog
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,6 +72,13 @@ DESIGNS = {
     "float and integer": design("float6_e2m3fn", "int4", requantize="shift", output="int8"),
     "table": design("int8", "int8", output="uint4", requantize="shift", table=TABLE, table_input=parse("int5")),
     "relu6": design("int8", "int8", requantize="float32", bias="int32", output="uint8", activation="relu6"),
+    "vector": design("int8", "int4", 1, 3, 2, array="vector", a_zero_point=True, w_zero_point=True),
+    "vector, every parameter": design(
+        *("uint4", "int4", 1, 1, 1),
+        **{"array": "vector", "requantize": "multiplier", "bias": "int8", "output": "int8", "y_zero_point": True},
+    ),
+    "vector, bipolar": design("bipolar", "bipolar", 1, 2, 5, array="vector", requantize="thresholds", output="uint2"),
+    "vector, one beat": design("int4", "int4", 1, 2, 64, array="vector"),
     "dpu": design("int8", "int8", requantize="shift", output="int8", rounding="dpu"),
     "widest": design("int32", "uint32", 1, 2, output="int64", requantize="shift", rounding="toward_zero"),
 }
@@ -219,9 +226,8 @@ def ports(text, module):
 @EACH_DESIGN
 def test_top_ports_are_axi4_streams(name, verilog):
     spec = DESIGNS[name]
-    beats = {"s_axis_a": a_beat(spec), "s_axis_w": w_beat(spec), "m_axis_y": y_beat(spec)}
-    if spec.parameters:
-        beats["s_axis_p"] = p_beat(spec)
+    beats = {f"s_axis_{name}": beat for name, beat in kind_of(spec).inputs(spec).items()}
+    beats |= {f"m_axis_{name}": beat for name, beat in kind_of(spec).outputs(spec).items()}
     expected = {"aclk": ("input", 1), "aresetn": ("input", 1)}
     for prefix, beat in beats.items():
         forward, backward = ("input", "output") if prefix[0] == "s" else ("output", "input")
@@ -253,17 +259,21 @@ def fixed_modules(spec, text):
     return sorted(name for name in names if not re.fullmatch(r"_(delay|skew|columns)_\d+(x\d+)?", name))
 
 
+PARTS = {"output_stationary": ("_schedule", "_column", "_pe"), "vector": ("_weights", "_channel")}
+
+
 @EACH_DESIGN
 def test_one_module_per_distinct_component(name, verilog):
     spec, text = DESIGNS[name], verilog(name)
-    kinds = ["", "_array", "_entry", "_schedule", "_output", "_output_stage", "_column", "_pe", "_requantize"]
+    kinds = ["", "_array", "_entry", "_output", "_output_stage", "_requantize", *PARTS[spec.array]]
     bank = ["_thresholds"] if spec.threshold_count else ["_parameters"] * bool(spec.parameters)
     assert fixed_modules(spec, text) == sorted(kinds + bank)
     bodies = modules(text)
     assert len(bodies) == len(module_names(text)) == len(set(bodies.values()))
     instances = re.findall(rf"^  ({spec.name}\w*) \w+ \($", text, flags=re.M)
     assert set(instances) == set(bodies) - {spec.name}
-    assert instances.count(f"{spec.name}_pe") == spec.rows
+    assert instances.count(f"{spec.name}_pe") == (spec.rows if spec.array == "output_stationary" else 0)
+    assert instances.count(f"{spec.name}_channel") == (spec.cols if spec.array == "vector" else 0)
     assert instances.count(f"{spec.name}_requantize") == spec.cols
 
 

@@ -12,6 +12,8 @@ from oracle_operators import OPERATORS, codes_of, dynamic_quantize_linear
 
 from golden import platforms
 from golden.calibrate import choose
+from golden.depthwise import windows
+from golden.mac import matmul
 from golden.quantize import quantize
 
 need("onnx", "onnxruntime")
@@ -181,6 +183,22 @@ def test_zero_points_per_channel_of_a_convolution():
     assert np.array_equal(oracle_onnx.reference(model, x), OPERATORS["ConvInteger"]({}, x, w, one, each))
     with pytest.raises(Exception, match="Non per-tensor quantization is not supported now"):
         oracle_onnx.runtime(model, x)
+
+
+@pytest.mark.parametrize("around", [(0, 0, 0, 0), (1, 2, 0, 1)])
+@pytest.mark.parametrize("steps", [(1, 1), (2, 3)])
+def test_depthwise_convolutions(steps, around):
+    """windows and the product that keeps channels apart are a convolution of as many groups as channels."""
+    x, w, zero, other = bytes_of(42, (1, 7, 9, 8), (7, 1, 3, 2), (), ())
+    options = {"group": 7, "strides": list(steps), "dilations": [2, 1], "pads": list(around)}
+    model = oracle_onnx.graph("ConvInteger", [x, w, zero, other], "INT32", opset=10, **options)
+    sides = (around[0], around[2]), (around[1], around[3])
+    zero = int(zero)
+    a = windows(x[0].transpose(1, 2, 0), (3, 2), stride=steps, dilation=(2, 1), padding=sides, pad_code=zero)
+    y = matmul(a.astype(np.int64) - zero, w.reshape(7, -1).T.astype(np.int64) - int(other))
+    for evaluate in EVALUATORS.values():
+        expected = evaluate(model, x)
+        assert np.array_equal(y.T.reshape(expected.shape), expected)
 
 
 def test_scales_per_row_are_refused():

@@ -30,6 +30,8 @@ DESIGNS = {
     "binary": Spec(**SIGNS, rows=2, cols=3, lanes=5, bias=parse("int5"), output=parse("bipolar"), name="axi_binary"),
     "mixed": Spec(**MIXED, rows=4, cols=2, lanes=1, name="axi_mixed"),
 }
+CHANNELS = {"array": "vector", "rows": 1, "cols": 3, "lanes": 2}
+DESIGNS["vector"] = Spec(**INT8, **SCALED, **CHANNELS, depth=16, y_zero_point=True, name="axi_vector")
 COUNTS = {"activations": parse("int5"), "weights": parse("int4"), "requantize": "thresholds"}
 PARALLEL = {"threshold_search": "parallel"}
 THRESHOLDS = {

@@ -12,6 +12,7 @@ from sim.streams import tiling
 
 KINDS = {
     "output_stationary": {"rows": 3, "cols": 4, "lanes": 2},
+    "vector": {"rows": 1, "cols": 4, "lanes": 2},
 }
 LAYERS = {
     "multiplier": {
@@ -77,7 +78,10 @@ def test_all_kinds_give_the_same_outputs(kind):
         assert np.array_equal(golden(spec, given), golden(first, other))
 
 
-BUSY = {"output_stationary": ((64, 512, 64), {"depth": 512})}
+BUSY = {
+    "output_stationary": ((64, 512, 64), {"depth": 512}),
+    "vector": ((1200, 9, 24), {"rows": 1, "lanes": 1, "depth": 9}),
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
