@@ -4,6 +4,7 @@ import re
 from dataclasses import fields
 from typing import Any, cast
 
+from .checks_precision import check_precision
 from .checks_vector import check_vector
 from .formats import Bipolar, Integer, OutputFormat
 from .keywords import VERILOG_KEYWORDS
@@ -12,7 +13,7 @@ from .platform_table import PLATFORMS
 from .rounding import OVERFLOWS, ROUNDINGS
 from .rules import RULES, Rule
 
-ARRAYS = ("output_stationary", "vector")
+ARRAYS = ("output_stationary", "vector", "bit_serial")
 REQUANTIZERS = ("none", "shift", "multiplier", "thresholds", *RULES)
 ZERO_POINT_ORDERS = ("after_rounding", "before_rounding")
 THRESHOLD_SEARCHES = ("binary", "parallel")
@@ -34,6 +35,7 @@ def check(spec):
     for rule in (_kinds, _shape, _operands, _accumulator, _requantizer, _table, _output, _thresholds, _platform):
         rule(spec)
     check_vector(spec)
+    check_precision(spec)
 
 
 def _kinds(spec):

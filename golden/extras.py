@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .formats import Format
+from .formats import Format, Integer
 from .spec import Spec
 
 
@@ -18,9 +18,19 @@ class Extra:
     default: int | None = None
 
 
+def precisions(spec: Spec) -> dict[str, Extra]:
+    """What an array whose precision is chosen at run time takes it from; by default each tile has the least it needs.
+
+    a_bits, w_bits : bit planes of all activations, and of all weights; 0 is the default.
+    """
+    if spec.array == "bit_serial":
+        return dict.fromkeys(("a_bits", "w_bits"), Extra(Integer(6, signed=False), (), 0))
+    return {}
+
+
 def extras(spec: Spec) -> dict[str, Extra]:
     """The extra arrays that a product on this design takes, by name."""
-    return {}
+    return precisions(spec)
 
 
 def axis_sizes(spec: Spec, m, k, n) -> dict[str, int]:

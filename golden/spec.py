@@ -25,6 +25,7 @@ class Spec:
     activations, weights : operand formats, at most 32 bits.
     array : the kind of array, one of golden.checks.ARRAYS: what stays put and what moves. It changes the order of sums,
         which only a saturating accumulator can tell, and no other result.
+        "bit_serial" multiplies bit planes: the precision of each tile is chosen at run time, up to that of the formats.
     rows, cols, lanes : the array: rows outputs of M, cols outputs of N, `lanes` products per cycle and element. The
         vector unit has one row, of cols channels that may each have activations of their own: a[m, k, n].
     depth : largest K that a tile may have.
@@ -249,7 +250,7 @@ class Spec:
     @property
     def raise_bits(self):
         """Places by which a beat marked `raise` moves the accumulator up first; 0 where no beat has that mark."""
-        return 0
+        return 1 if self.array == "bit_serial" else 0
 
     @property
     def beat_depth(self):

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .checks import MAX_SHIFT
+from .checks_precision import RUN_TIME
 from .derive import SCALES, derived, takes
 from .extras import axis_sizes, extras
 from .ieee import Float
 from .mac import accumulate, accumulator_range
 from .minifloat import MiniFloat
+from .precision import check_held
 from .requantize import requantize_array
 
 ZERO_POINTS = ("a_zero_point", "w_zero_point")
@@ -78,6 +80,8 @@ def operands(spec, arrays):
     others = {name: _extra(name, extra, arrays, sizes) for name, extra in extras(spec).items()}
     result = Operands(a, w, _parameters(spec, arrays, w.shape[1]), **zero_points, extras=others)
     _check_promise(spec, result)
+    if spec.array in RUN_TIME:
+        check_held(spec, decoded_activations(spec, result), decoded_weights(spec, result), others)
     return result
 
 

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from golden.spec import Spec
 
 from .decode import decoded
-from .layout import a_beat, has_pad_mark, marks, w_beat
+from .layout import a_beat, has_pad_mark, lane_formats, marks, w_beat
 from .mac import a_bundle_width, flags_layout, w_bundle_width
 from .multiply import dot_product
 from .stream import packet
@@ -75,7 +75,7 @@ def activation_bundles(m, spec: Spec, bits, groups):
 
     `bits` are those of a beat with codes for `groups` rows or channels.
     """
-    codes = bits[: groups * spec.lanes * spec.activations.width]
+    codes = bits[: groups * spec.lanes * lane_formats(spec)[0].width]
     zero_point = bits[-spec.activations.width :] if spec.a_zero_point else None
     coded = "a" in dot_product(spec).coded
     operands = codes if coded else decoded(m, codes, spec.activations, spec.a_range, zero_point, "a")
@@ -86,7 +86,7 @@ def activation_bundles(m, spec: Spec, bits, groups):
 
 def weight_bundles(m, spec: Spec, bits):
     """The weights of a W beat as the array wants them, `lanes` for each column."""
-    codes = bits[: spec.cols * spec.lanes * spec.weights.width]
+    codes = bits[: spec.cols * spec.lanes * lane_formats(spec)[1].width]
     zero_point = bits[-spec.weights.width :] if spec.w_zero_point else None
     if "w" in dot_product(spec).coded:
         return codes

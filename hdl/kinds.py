@@ -35,6 +35,7 @@ class Kind:
 KINDS = {
     "output_stationary": Kind(Array, input_beats, output_beats, timing.latency, timing.described),
     "vector": Kind(VectorUnit, vector_inputs, output_beats, vector_latency, vector_described),
+    "bit_serial": Kind(Array, input_beats, output_beats, timing.latency, timing.described_by_planes),
 }
 
 

@@ -10,6 +10,7 @@ from golden.formats import Format, Integer
 from golden.spec import Spec
 
 BIT = Integer(1, signed=False)
+_ABOUT = {"bit_serial": "bits, one of each code's planes,"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,18 @@ def beat_of(*members, about):
     return Beat(tuple(fields), about)
 
 
+def lane_formats(spec: Spec):
+    """Formats of what one lane brings in a beat of A and in one of W: a code each, or one bit of each code's planes."""
+    return (BIT, BIT) if spec.array == "bit_serial" else (spec.activations, spec.weights)
+
+
+def zero_points(spec: Spec):
+    """Names of the zero points that beats carry. Of bit planes they are taken off before the codes are cut."""
+    if spec.array == "bit_serial":
+        return ()
+    return tuple(name for name in ("a_zero_point", "w_zero_point") if getattr(spec, name))
+
+
 def has_pad_mark(spec: Spec):
     """Whether A beats carry a `pad` bit: both operands bipolar, so that no pair of codes multiplies to zero.
 
@@ -64,24 +77,26 @@ def marks(spec: Spec):
     """Names of the bits of an A beat that say what the accumulators do with it: they follow its codes and `pad`.
 
     `raise` : they are multiplied by 2**raise_bits before the beat's products are added; nothing in a tile's first beat.
+    `negative` : the beat's products are subtracted.
     """
-    return ("raise",) if spec.raise_bits else ()
+    return (*(("raise",) if spec.raise_bits else ()), *(("negative",) if spec.array == "bit_serial" else ()))
 
 
 def a_beat(spec: Spec):
     """One beat of s_axis_a: `lanes` codes for each row; then `pad`, marks and zero point where the design has them."""
-    members = [("a", spec.activations, (spec.rows, spec.lanes))]
+    members = [("a", lane_formats(spec)[0], (spec.rows, spec.lanes))]
     members += [("pad", BIT, (1,))] if has_pad_mark(spec) else []
     members += [(name, BIT, (1,)) for name in marks(spec)]
-    members += [("a_zero_point", spec.activations, (1,))] if spec.a_zero_point else []
-    return beat_of(*members, about="lanes codes of each row; the beat with tlast ends a tile")
+    members += [("a_zero_point", spec.activations, (1,))] if "a_zero_point" in zero_points(spec) else []
+    about = f"lanes {_ABOUT.get(spec.array, 'codes')} of each row; the beat with tlast ends a tile"
+    return beat_of(*members, about=about)
 
 
 def w_beat(spec: Spec):
     """One beat of s_axis_w: `lanes` codes for each column; then the zero point where the design has one."""
-    members = [("w", spec.weights, (spec.cols, spec.lanes))]
-    members += [("w_zero_point", spec.weights, (1,))] if spec.w_zero_point else []
-    about = "lanes codes of each column, in step with s_axis_a; tlast on the same beat"
+    members = [("w", lane_formats(spec)[1], (spec.cols, spec.lanes))]
+    members += [("w_zero_point", spec.weights, (1,))] if "w_zero_point" in zero_points(spec) else []
+    about = f"lanes {_ABOUT.get(spec.array, 'codes')} of each column, in step with s_axis_a; tlast on the same beat"
     return beat_of(*members, about=about)
 
 

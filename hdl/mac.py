@@ -7,9 +7,9 @@ from amaranth.lib.wiring import In, Out
 from golden.spec import Spec
 
 from .decode import code_shape
-from .layout import has_pad_mark, marks
+from .layout import has_pad_mark, lane_formats, marks
 from .multiply import dot_product
-from .words import Word, add, shape_of
+from .words import Word, add, add_or_subtract, shape_of
 
 FLAGS = {"valid": 1, "first": 1, "last": 1}
 
@@ -21,12 +21,12 @@ def flags_layout(spec: Spec):
 
 def a_shape(spec: Spec):
     """Shape of one activation in the array: its code, or decoded and less its zero point, as the dot product wants."""
-    return code_shape(spec.activations) if "a" in dot_product(spec).coded else shape_of(*spec.a_range)
+    return code_shape(lane_formats(spec)[0]) if "a" in dot_product(spec).coded else shape_of(*spec.a_range)
 
 
 def w_shape(spec: Spec):
     """Shape of one weight in the array, likewise."""
-    return code_shape(spec.weights) if "w" in dot_product(spec).coded else shape_of(*spec.w_range)
+    return code_shape(lane_formats(spec)[1]) if "w" in dot_product(spec).coded else shape_of(*spec.w_range)
 
 
 def a_bundle_width(spec: Spec):
@@ -43,7 +43,8 @@ class ProcessingElement(wiring.Component):
     """acc = (0 if first else acc) + sum_l a[l] * w[l], on valid beats; drained through `drain`.
 
     Where the design has the mark `raise`, acc * 2**raise_bits stands for acc in beats that have it: so a sum of shifted
-    sums is formed from the highest shift down, as Horner has it, without a shifter.
+    sums is formed from the highest shift down, as Horner has it, without a shifter. In beats marked `negative` the
+    products are subtracted.
 
     Operands pass on to the next element one cycle later, and so do the flags. The flags belong to the operands that
     came `latency` cycles before them. One cycle after a `last` beat the accumulator is copied into the drain
@@ -110,10 +111,10 @@ def beat_sum(m, spec: Spec, a_bundle, w_bundle) -> Word:
 
 
 def accumulated(m, spec: Spec, flags, acc, beat: Word):
-    """The accumulator after a beat: 0 or itself, perhaps raised, plus the beat; wrapped or saturated as told."""
+    """The accumulator after a beat: 0 or itself, perhaps raised, and the beat added or subtracted, within its width."""
     lo, hi = -(1 << len(acc) - 1), (1 << len(acc) - 1) - 1
     kept = Word(Mux(flags.first, 0, _raised(spec, flags, acc)), lo, hi)
-    total = add(kept, beat)
+    total = add_or_subtract(kept, beat, flags["negative"]) if "negative" in marks(spec) else add(kept, beat)
     if spec.accumulator_is_exact or spec.accumulator_overflow == "wrap":
         return total.value
     wide = Signal(total.shape)

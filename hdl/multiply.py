@@ -14,9 +14,19 @@ from golden.minifloat import MiniFloat
 from golden.spec import Spec, scale_interval
 
 from .decode import exponent_fields, float_parts, power_of_four, with_sign
-from .words import Word, add_shifted, add_tree, gate, negative, register, shape_of, shift_left, tree_levels
-
-GROUP = 3
+from .planes import PlanePairDot
+from .words import (
+    Word,
+    add_shifted,
+    add_tree,
+    gate,
+    groups_of_three,
+    negative,
+    register,
+    shape_of,
+    shift_left,
+    tree_levels,
+)
 
 
 class DspDot:
@@ -118,7 +128,7 @@ class BinaryDot:
 
     @property
     def _groups(self):
-        return -(-self.spec.lanes // GROUP)
+        return -(-self.spec.lanes // 3)
 
     @property
     def latency(self):
@@ -131,12 +141,7 @@ class BinaryDot:
         if pad is not None:
             differs[-1] = differs[-1] & ~pad
             paired = Word(lanes - pad, lanes - 1, lanes)
-        groups = [differs[i : i + GROUP] for i in range(0, lanes, GROUP)]
-        counts = [
-            register(m, Word(sum(group[1:], start=group[0]), 0, len(group)), f"count_{i}")
-            for i, group in enumerate(groups)
-        ]
-        mismatches = add_tree(m, counts, "mismatches")
+        mismatches = add_tree(m, groups_of_three(m, differs, "count"), "mismatches")
         for stage in range(self.latency - 1 if pad is not None else 0):
             paired = register(m, paired, f"paired_{stage}")
         return register(m, Word(paired.value - 2 * mismatches.value, *self.spec.beat_range), "sum")
@@ -255,6 +260,8 @@ def _two_shifts(fmt):
 def dot_product(spec: Spec):
     """The dot product that suits the spec's pair of formats."""
     formats = (spec.activations, spec.weights)
+    if spec.array == "bit_serial":
+        return PlanePairDot(spec)
     if spec.is_binary:
         return BinaryDot(spec)
     if any(isinstance(fmt, Bipolar) for fmt in formats):

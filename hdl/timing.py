@@ -1,5 +1,6 @@
 """How long the output-stationary array takes: closed forms, exact where no stream stalls."""
 
+from golden.precision import most_bits
 from golden.spec import Spec
 
 from .layout import p_beats
@@ -41,4 +42,16 @@ def described(spec: Spec):
         "cycles_is": "cycles from the first beat in to the last beat out, tile i having b[i] = ceil(K / "
         f"{spec.lanes}) beats, no stream stalling",
         "example": {"tiles": 1, "beats": beats, "cycles": cycles(spec, [beats])},
+    }
+
+
+def described_by_planes(spec: Spec):
+    """The same of an array that takes its operands bit plane by bit plane."""
+    beats = spec.beats(spec.depth)
+    bits = [most_bits(interval) for interval in (spec.a_range, spec.w_range)]
+    example = {"tiles": 1, "a_bits": bits[0], "w_bits": bits[1], "beats": beats * bits[0] * bits[1]}
+    return described(spec) | {
+        "cycles_is": "cycles from the first beat in to the last beat out, tile i having b[i] = ceil(K / "
+        f"{spec.lanes}) * a_bits * w_bits beats, by its own precisions, no stream stalling",
+        "example": example | {"cycles": cycles(spec, [example["beats"]])},
     }

@@ -75,6 +75,25 @@ def add_shifted(low: Word, high: Word, shift: int) -> Word:
     return Word(joined.as_signed() if total.shape.signed else joined, lo, hi)
 
 
+def add_or_subtract(kept: Word, word: Word, subtract: Value) -> Word:
+    """kept - word where told, else kept + word, with one adder: its carry in goes by a bit below both."""
+    bits = Value.cast(word.value)
+    bits = bits if word.shape.signed else Cat(bits, Const(0, 1))
+    flipped = Cat(subtract, bits ^ subtract.replicate(len(bits))).as_signed()
+    total = (Cat(Const(1, 1), kept.value).as_signed() + flipped)[1:].as_signed()
+    top = max(word.hi, -word.lo)
+    return Word(total, kept.lo - top, kept.hi + top)
+
+
+def groups_of_three(m: Module, bits: list[Value], name: str) -> list[Word]:
+    """The number of bits set in each group of three, registered."""
+    groups = [bits[i : i + 3] for i in range(0, len(bits), 3)]
+    return [
+        register(m, Word(sum(group[1:], start=group[0]), 0, len(group)), f"{name}_{i}")
+        for i, group in enumerate(groups)
+    ]
+
+
 def tree_levels(count):
     """Latency of `add_tree` over `count` words, in cycles."""
     return ceil(log2(count))

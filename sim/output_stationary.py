@@ -21,8 +21,13 @@ class OutputStationary(Tiling):
         return [1 if self.spec.threshold_count and row else whole for _ in range(tiles_n) for row in range(tiles_m)]
 
     @property
+    def tile_beats(self):
+        """Beats of each tile on `a` and `w`."""
+        return [self.beats] * self.tiles
+
+    @property
     def cycles(self):
-        return timing.cycles(self.spec, [self.beats] * self.tiles, self.parameter_beats)
+        return timing.cycles(self.spec, self.tile_beats, self.parameter_beats)
 
     def y_beat_index(self, m, n):
         tile, row, _ = self.place(m, n)

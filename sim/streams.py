@@ -5,18 +5,18 @@ import numpy as np
 from golden.spec import Spec
 from golden.tensors import Operands
 
+from .bit_serial import BitSerial
 from .output_stationary import OutputStationary
 from .packing import Stream
 from .tiling import Tiling
 from .vector import Vector
 
-TILINGS: dict[str, type[Tiling]] = {"output_stationary": OutputStationary, "vector": Vector}
+TILINGS: dict[str, type[Tiling]] = {"output_stationary": OutputStationary, "vector": Vector, "bit_serial": BitSerial}
 
 
 def tiling(spec: Spec, operands: Operands) -> Tiling:
     """How the product of these operands lies on the array."""
-    m, k, n = operands.shape
-    return TILINGS[spec.array](spec, m, k, n)
+    return TILINGS[spec.array].of(spec, operands)
 
 
 def input_streams(spec: Spec, operands: Operands) -> dict[str, Stream]:

@@ -22,6 +22,12 @@ class Tiling:
     k: int
     n: int
 
+    @classmethod
+    def of(cls, spec: Spec, operands: Operands):
+        """How the product of these operands lies on the array."""
+        m, k, n = operands.shape
+        return cls(spec, m, k, n)
+
     @property
     def tile_shape(self):
         """Rows and columns of the outputs of one tile."""

@@ -13,6 +13,7 @@ from sim.streams import tiling
 KINDS = {
     "output_stationary": {"rows": 3, "cols": 4, "lanes": 2},
     "vector": {"rows": 1, "cols": 4, "lanes": 2},
+    "bit_serial": {"rows": 3, "cols": 4, "lanes": 20},
 }
 LAYERS = {
     "multiplier": {
@@ -25,7 +26,13 @@ LAYERS = {
         **{"activations": "int6", "weights": "int5", "accumulator": 11, "accumulator_overflow": "saturate"},
     },
 }
-REFUSED = {}
+REFUSED = {
+    (
+        "bit_serial",
+        "binary",
+    ): "activations must be an integer or fixed-point format with array 'bit_serial', not bipolar",
+    ("bit_serial", "saturating"): "accumulator_overflow must be wrap with array 'bit_serial', not 'saturate'",
+}
 SIZES = ((11, 23, 9), (1, 1, 1), (7, 37, 5))
 EACH_SIMULATOR = pytest.mark.parametrize("simulator", SIMULATORS)
 EACH_PAIR = pytest.mark.parametrize(
@@ -70,6 +77,13 @@ def test_products_follow_each_other_while_one_stream_stalls(kind, layer, tmp_pat
             assert y.tolist() == golden(spec, given).tolist(), f"while {name} stalls"
 
 
+@pytest.mark.parametrize(("kind", "layer"), REFUSED)
+def test_what_a_kind_refuses(kind, layer):
+    with pytest.raises(ValueError) as error:
+        spec_of(kind, layer)
+    assert str(error.value) == REFUSED[kind, layer]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_kinds_give_the_same_outputs(kind):
     spec = spec_of(kind, "multiplier")
@@ -81,6 +95,7 @@ def test_all_kinds_give_the_same_outputs(kind):
 BUSY = {
     "output_stationary": ((64, 512, 64), {"depth": 512}),
     "vector": ((1200, 9, 24), {"rows": 1, "lanes": 1, "depth": 9}),
+    "bit_serial": ((64, 512, 64), {"depth": 512, "lanes": 32}),
 }
 
 

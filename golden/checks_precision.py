@@ -1,0 +1,18 @@
+"""What a Spec may be where the precision is chosen at run time."""
+
+from .formats import Integer
+
+RUN_TIME = ("bit_serial",)
+
+
+def check_precision(spec):
+    """Rules of the arrays in RUN_TIME. Raises ValueError."""
+    if spec.array not in RUN_TIME:
+        return
+    for field in ("activations", "weights"):
+        if not isinstance(fmt := getattr(spec, field), Integer):
+            raise ValueError(f"{field} must be an integer or fixed-point format with array {spec.array!r}, not {fmt}")
+    if spec.accumulator_overflow == "saturate":
+        raise ValueError(f"accumulator_overflow must be wrap with array {spec.array!r}, not 'saturate'")
+    if spec.multiplier_style != "auto":
+        raise ValueError(f"multiplier_style must be auto with array {spec.array!r}, not {spec.multiplier_style!r}")
