@@ -3,6 +3,7 @@
 import importlib.metadata
 from platform import python_version
 
+from golden.checks_precision import RUN_TIME
 from golden.spec import Spec
 from hdl.kinds import kind_of
 from hdl.layout import has_pad_mark
@@ -55,7 +56,9 @@ def _streams(spec):
     kind = kind_of(spec)
     streams = {f"s_axis_{name}": _stream(beat) for name, beat in kind.inputs(spec).items()}
     streams |= {f"m_axis_{name}": _stream(beat) for name, beat in kind.outputs(spec).items()}
-    if has_pad_mark(spec):
+    if spec.array in RUN_TIME:
+        streams["s_axis_a"]["padding"] = "lanes without a pair: zeros on A or on W"
+    elif has_pad_mark(spec):
         streams["s_axis_a"]["padding"] = (
             "lanes without a pair: where their number is odd set pad and leave out the last lane; let the others "
             "cancel two by two, one product +1 and one -1"

@@ -118,8 +118,9 @@ def padded(spec, given: Operands, m, n) -> Operands:
     others = {
         name: np.pad(given.extras[name], [(0, more.get(axis, 0)) for axis in extra.axes])
         for name, extra in extras(spec).items()
+        if extra.axes and name in given.extras
     }
-    return replace(given, a=a, w=w, parameters=parameters, extras=others)
+    return replace(given, a=a, w=w, parameters=parameters, extras=given.extras | others)
 
 
 def decoded_activations(spec, given: Operands):

@@ -78,8 +78,8 @@ def add_shifted(low: Word, high: Word, shift: int) -> Word:
 def add_or_subtract(kept: Word, word: Word, subtract: Value) -> Word:
     """kept - word where told, else kept + word, with one adder: its carry in goes by a bit below both."""
     bits = Value.cast(word.value)
-    bits = bits if word.shape.signed else Cat(bits, Const(0, 1))
-    flipped = Cat(subtract, bits ^ subtract.replicate(len(bits))).as_signed()
+    sign = Const(0, 0) if word.shape.signed else subtract
+    flipped = Cat(subtract, bits ^ subtract.replicate(len(bits)), sign).as_signed()
     total = (Cat(Const(1, 1), kept.value).as_signed() + flipped)[1:].as_signed()
     top = max(word.hi, -word.lo)
     return Word(total, kept.lo - top, kept.hi + top)

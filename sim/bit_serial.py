@@ -34,9 +34,9 @@ class BitSerial(OutputStationary):
     @classmethod
     def of(cls, spec, operands: Operands):
         a, w = decoded_activations(spec, operands), decoded_weights(spec, operands)
+        m, k, n = operands.shape
         return cls(
-            spec,
-            *operands.shape,
+            *(spec, m, k, n),
             a_planes=_planes(a, spec.rows, int(operands.extras.get("a_bits", 0)), spec.a_range),
             w_planes=_planes(w.T, spec.cols, int(operands.extras.get("w_bits", 0)), spec.w_range),
         )

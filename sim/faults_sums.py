@@ -11,7 +11,8 @@ from .machine import Hypothesis, saturated, wrapped
 
 def sum_faults(machine):
     """Faults of one tile's accumulators."""
-    for kind in (_operands, _products, _accumulator):
+    kinds = (_operands, _accumulator) if machine.spec.array == "bit_serial" else (_operands, _products, _accumulator)
+    for kind in kinds:
         yield from kind(machine)
 
 
@@ -58,6 +59,8 @@ def _missing(machine):
     if lanes > 1:
         faults += [("the last beat is missing", last, 0), ("the first beat is missing", first, 0)]
     faults += [("the last beat counts twice", last, 2), ("the first beat counts twice", first, 2)]
+    if machine.spec.array == "bit_serial":  # beats hold planes: sim.faults_planes
+        del faults[2:]
     for cause, part, factor in faults:
         yield "sum", cause, lambda window, part=part, factor=factor: (_times(window.a, part, factor), window.w)
 

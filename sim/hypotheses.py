@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from .faults_channels import channel_faults
 from .faults_outputs import output_faults
+from .faults_planes import plane_faults
 from .faults_sums import sum_faults
 from .faults_tiles import tile_faults
 from .machine import Hypothesis, Machine
@@ -27,5 +28,9 @@ STEPS = (
 
 def hypotheses(machine: Machine) -> Iterator[Hypothesis]:
     """Every fault that this design and this product could show, the commoner of each kind first."""
+<<<<<<< HEAD
     for faults in (output_faults, sum_faults, tile_faults, channel_faults):
+=======
+    for faults in (output_faults, plane_faults, sum_faults, tile_faults):
+>>>>>>> dd89e38 (Bit-serial array: faults and their names, tests, documents, command line)
         yield from faults(machine)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from golden.formats import Bipolar
+from golden.checks_precision import RUN_TIME
+from golden.formats import Bipolar, Integer
 from golden.minifloat import MiniFloat
 
 CORNERS = 0.2
@@ -27,6 +28,9 @@ def random_matrices(rng, spec, m, k, n, *, ends):
     vectors = m * n if spec.array == "vector" else m
     a = _vectors(rng, spec.activations, in_turns(rng, kinds, vectors), k, loud, zero_points.get("a_zero_point", 0))
     w = _vectors(rng, spec.weights, in_turns(rng, kinds, n), k, loud, zero_points.get("w_zero_point", 0)).T.copy()
+    if spec.array in RUN_TIME:
+        a = _at_precisions(rng, spec.activations, a, spec.rows, zero_points.get("a_zero_point", 0))
+        w = _at_precisions(rng, spec.weights, w.T, spec.cols, zero_points.get("w_zero_point", 0)).T.copy()
     if spec.accumulator_range is not None:
         w = _kept_promise(spec, w, zero_points.get("w_zero_point", 0))
     if spec.array == "vector":
@@ -69,6 +73,17 @@ def _vectors(rng, fmt, kinds, k, loud, zero):
         elif kind == "quiet":
             codes[index] = zero
             codes[index, loud] = np.clip(zero + rng.integers(-3, 4, len(loud)), lo, hi)
+    return codes
+
+
+def _at_precisions(rng, fmt, codes, tile, zero):
+    """Codes [vectors, K], those of about every third tile of so many vectors within fewer bits of the zero point."""
+    lo, hi = fmt.code_range
+    for first in range(0, len(codes), tile):
+        if rng.random() < 1 / 3 and fmt.width > 1:
+            part = codes[first : first + tile]
+            narrow = Integer(int(rng.integers(1, fmt.width)), signed=fmt.signed or zero > 0)
+            part[:] = np.clip(narrow.wrap(part - zero) + zero, lo, hi)
     return codes
 
 

@@ -106,6 +106,18 @@ VALUES = [
     ({"output": INT8, "clip": (0, 128)}, "clip must be lo <= hi within int8 [-128, 127], not [0, 128]"),
     ({"output": INT8, "clip": (3, 2)}, "clip must be lo <= hi within int8 [-128, 127], not [3, 2]"),
     ({"clip": (0, 99999)}, "clip must be lo <= hi within int17 [-65536, 65535], not [0, 99999]"),
+    (
+        {"array": "bit_serial", "weights": parse("sm4")},
+        "weights must be an integer or fixed-point format with array 'bit_serial', not sm4",
+    ),
+    (
+        {"array": "bit_serial", "accumulator_overflow": "saturate"},
+        "accumulator_overflow must be wrap with array 'bit_serial', not 'saturate'",
+    ),
+    (
+        {"array": "bit_serial", "multiplier_style": "dsp"},
+        "multiplier_style must be auto with array 'bit_serial', not 'dsp'",
+    ),
     ({"output": INT8, "clip": (0, 1), "overflow": "wrap"}, "clip needs overflow saturate, not 'wrap'"),
 ]
 

@@ -80,6 +80,10 @@ DESIGNS = {
     "vector, bipolar": design("bipolar", "bipolar", 1, 2, 5, array="vector", requantize="thresholds", output="uint2"),
     "vector, one beat": design("int4", "int4", 1, 2, 64, array="vector"),
     "dpu": design("int8", "int8", requantize="shift", output="int8", rounding="dpu"),
+    "bit planes": design(
+        "int8", "uint4", 3, 2, 5, array="bit_serial", a_zero_point=True, requantize="shift", output="int8"
+    ),
+    "bit planes, narrow sums": design("int1", "uint1", 1, 1, 17, array="bit_serial", depth=1),
     "widest": design("int32", "uint32", 1, 2, output="int64", requantize="shift", rounding="toward_zero"),
 }
 EACH_DESIGN = pytest.mark.parametrize("name", DESIGNS)

@@ -28,6 +28,7 @@ SCALED = {"requantize": "multiplier", "multiplier_bits": 12, "bias": parse("int1
 DESIGNS = {
     "multiplier": Spec(**INT8, **SCALED, rows=3, cols=4, lanes=2, y_zero_point=True, name="axi_multiplier"),
     "binary": Spec(**SIGNS, rows=2, cols=3, lanes=5, bias=parse("int5"), output=parse("bipolar"), name="axi_binary"),
+    "planes": Spec(**INT8, rows=3, cols=2, lanes=4, array="bit_serial", w_zero_point=True, name="axi_planes"),
     "mixed": Spec(**MIXED, rows=4, cols=2, lanes=1, name="axi_mixed"),
 }
 CHANNELS = {"array": "vector", "rows": 1, "cols": 3, "lanes": 2}

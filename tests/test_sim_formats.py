@@ -115,10 +115,11 @@ endmodule
 """
 
 
-def in_icarus(spec, products, folder):
-    """Outputs of each product by Icarus alone: design and bench as under cocotb, which takes longer to start."""
-    for name, text in ((spec.name, verilog(spec)), ("bench", bench(spec)), ("clock", CLOCK)):
-        (folder / f"{name}.v").write_text(text)
+def in_icarus(spec, products, folder, text=None):
+    """Outputs of each product by Icarus alone: design (or its Verilog changed) and bench as under cocotb, which takes
+    longer to start."""
+    for name, content in ((spec.name, text or verilog(spec)), ("bench", bench(spec)), ("clock", CLOCK)):
+        (folder / f"{name}.v").write_text(content)
     plusargs = write_streams(spec, products, folder)
     sources = [f"{name}.v" for name in (spec.name, "bench", "clock")]
     subprocess.run(["iverilog", "-g2012", "-o", "clock.vvp", *sources], cwd=folder, check=True, capture_output=True)
