@@ -28,9 +28,5 @@ STEPS = (
 
 def hypotheses(machine: Machine) -> Iterator[Hypothesis]:
     """Every fault that this design and this product could show, the commoner of each kind first."""
-<<<<<<< HEAD
-    for faults in (output_faults, sum_faults, tile_faults, channel_faults):
-=======
-    for faults in (output_faults, plane_faults, sum_faults, tile_faults):
->>>>>>> dd89e38 (Bit-serial array: faults and their names, tests, documents, command line)
+    for faults in (output_faults, plane_faults, sum_faults, tile_faults, channel_faults):
         yield from faults(machine)
