@@ -263,7 +263,8 @@ def fixed_modules(spec, text):
     return sorted(name for name in names if not re.fullmatch(r"_(delay|skew|columns)_\d+(x\d+)?", name))
 
 
-PARTS = {"output_stationary": ("_schedule", "_column", "_pe"), "vector": ("_weights", "_channel")}
+GRID = ("_schedule", "_column", "_pe")
+PARTS = {"output_stationary": GRID, "bit_serial": GRID, "vector": ("_weights", "_channel")}
 
 
 @EACH_DESIGN
@@ -276,7 +277,7 @@ def test_one_module_per_distinct_component(name, verilog):
     assert len(bodies) == len(module_names(text)) == len(set(bodies.values()))
     instances = re.findall(rf"^  ({spec.name}\w*) \w+ \($", text, flags=re.M)
     assert set(instances) == set(bodies) - {spec.name}
-    assert instances.count(f"{spec.name}_pe") == (spec.rows if spec.array == "output_stationary" else 0)
+    assert instances.count(f"{spec.name}_pe") == (spec.rows if PARTS[spec.array] == GRID else 0)
     assert instances.count(f"{spec.name}_channel") == (spec.cols if spec.array == "vector" else 0)
     assert instances.count(f"{spec.name}_requantize") == spec.cols
 
