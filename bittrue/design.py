@@ -10,6 +10,7 @@ import numpy as np
 import tomli_w
 
 from golden.checks import ARRAYS
+from golden.extras import extras
 from golden.formats import Bipolar, parse
 from golden.mac import accumulator_range
 from golden.spec import Spec
@@ -85,6 +86,7 @@ def with_real_weights(given: dict, path: Path) -> dict:
         raise InputError(f"{path}: w has K = {w.shape[0]}; this design's depth is {spec.depth}")
     zero_point = {"w_zero_point": arrays["w_zero_point"]} if "w_zero_point" in arrays and spec.w_zero_point else {}
     others = {"a": np.zeros((1, len(w)), int)} | {name: _placeholder(spec, name) for name in spec.parameters}
+    others |= {name: arrays[name] for name in extras(spec) if name in arrays}
     with as_input_error(ValueError, prefix=str(path)):
         checked = operands(spec, others | {"w": w} | zero_point)
     reached = accumulator_range(decoded_weights(spec, checked), spec)

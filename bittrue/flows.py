@@ -144,7 +144,7 @@ class Comparison:
 
 
 def _inputs(given):
-    return given.a, given.w, given.a_zero_point, given.w_zero_point, *given.parameters.values()
+    return given.a, given.w, given.a_zero_point, given.w_zero_point, *given.parameters.values(), *given.extras.values()
 
 
 def compare_run(folder: Folder, simulator: str, progress: Progress) -> Comparison:

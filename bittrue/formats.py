@@ -2,12 +2,26 @@
 
 from math import ldexp
 
-from golden.formats import Bipolar, Format, Ternary, parse
+from golden.formats import Bipolar, Codebook, Format, Ternary, parse
 from golden.minifloat import MINIFLOATS, MiniFloat
 from golden.spec import Spec
 from hdl.multiply import BinaryDot, DspDot, FloatDot, PlaneDot, ShiftDot, SignDot, TwoShiftDot, dot_product
+from hdl.requantize import require_hardware
 
-LISTED = ("int8", "uint8", "q3.4", "uq0.8", "bipolar", "ternary", "sm4", "pot4", "apot5", *MINIFLOATS)
+LISTED = (
+    "int8",
+    "uint8",
+    "q3.4",
+    "uq0.8",
+    "bipolar",
+    "ternary",
+    "sm4",
+    "pot4",
+    "apot5",
+    "codebook4",
+    "codebook4_int12",
+    *MINIFLOATS,
+)
 FAMILIES = {
     "int8": "int1..int32",
     "uint8": "uint1..uint32",
@@ -16,8 +30,14 @@ FAMILIES = {
     "sm4": "sm2..sm32",
     "pot4": "pot2..pot6",
     "apot5": "apot3, apot5, apot7",
+    "codebook4": "codebook1..codebook8",
+    "codebook4_int12": "codebookB_intN",
 }
 PAIRED = ("int8", "int4", "bipolar", "ternary", "sm4", "pot4", "apot5", "float8_e4m3fn", "float4_e2m1fn")
+ONLY_WEIGHTS = ("codebook4",)
+PAIRED_WEIGHTS = (*PAIRED, *ONLY_WEIGHTS)
+LANES = 2
+NONE = "-"
 ELEMENTS = {
     BinaryDot: "xor",
     SignDot: "sign",
@@ -30,7 +50,7 @@ ELEMENTS = {
 LEGEND = (
     "xor: XOR and a count; sign: added or subtracted; shift: by the power of two; shifts: by both, added; "
     "float: short significands, products shifted to one grid; planes: sums of bit planes; multiply: one * per product, "
-    "for DSP blocks"
+    "for DSP blocks; -: none, and bittrue generate says why"
 )
 
 
@@ -54,6 +74,8 @@ def specials(fmt: Format):
         return "no zero"
     if isinstance(fmt, Ternary):
         return "spare code -2"
+    if isinstance(fmt, Codebook):
+        return f"{fmt.entries} run-time entries"
     if isinstance(fmt, MiniFloat):
         return {
             "none": "two zeros",
@@ -65,15 +87,34 @@ def specials(fmt: Format):
     return "two zeros" if zeros else ""
 
 
+def pairing(activations, weights):
+    """(element, why there is none): the word of ELEMENTS for a pair of formats, or "-" and one line that says why."""
+    try:
+        spec = Spec(activations=parse(activations), weights=parse(weights), lanes=LANES, output=parse("int8"))
+        require_hardware(spec)
+    except ValueError as error:
+        return NONE, str(error)
+    return ELEMENTS[type(dot_product(spec))], ""
+
+
 def pairings():
-    """Rows of [activations, element with each of PAIRED as weights]."""
+    """Rows of [activations, element with each of PAIRED_WEIGHTS]."""
     for a in PAIRED:
-        specs = [Spec(activations=parse(a), weights=parse(w), output=parse("int8")) for w in PAIRED]
-        yield a, *(ELEMENTS[type(dot_product(spec))] for spec in specs)
+        yield a, *(pairing(a, w)[0] for w in PAIRED_WEIGHTS)
+
+
+def refused():
+    """[activations, weights, why] of every pair listed that no element multiplies."""
+    every = ((a, w, pairing(a, w)[1]) for a in (*PAIRED, *ONLY_WEIGHTS) for w in PAIRED_WEIGHTS)
+    return [row for row in every if row[2]]
 
 
 def listing():
     """All of it as plain data."""
     keys = ("names", "example", "bits", "smallest", "largest", "step", "special")
     rows = [dict(zip(keys, described(name), strict=True)) for name in LISTED]
-    return {"formats": rows, "elements": {a: dict(zip(PAIRED, row, strict=True)) for a, *row in pairings()}}
+    return {
+        "formats": rows,
+        "elements": {a: dict(zip(PAIRED_WEIGHTS, row, strict=True)) for a, *row in pairings()},
+        "refused": [dict(zip(("activations", "weights", "why"), row, strict=True)) for row in refused()],
+    }

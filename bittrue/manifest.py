@@ -4,6 +4,7 @@ import importlib.metadata
 from platform import python_version
 
 from golden.checks_precision import RUN_TIME
+from golden.extras import extras
 from golden.spec import Spec
 from hdl.kinds import kind_of
 from hdl.layout import has_pad_mark
@@ -27,6 +28,7 @@ def manifest(spec: Spec, sha256: str) -> dict:
             "weights": str(spec.weights),
             "output": str(spec.y),
             **{name: str(fmt) for name, fmt in spec.parameter_formats.items()},
+            **{name: str(extra.fmt) for name, extra in extras(spec).items()},
         },
         "platform": spec.platform,
         "scales": scales(spec),

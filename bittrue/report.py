@@ -11,7 +11,7 @@ from hdl.kinds import kind_of
 
 from .design import describe
 from .flows import Comparison
-from .formats import LEGEND, LISTED, PAIRED, described, pairings
+from .formats import LEGEND, LISTED, PAIRED_WEIGHTS, described, pairings
 
 UNWRAPPED = 10_000
 PAGE = 140
@@ -60,7 +60,7 @@ def formats_listed():
     formats = Table("formats", "for example", "bits", "smallest", "largest", "step", "special codes", box=None)
     for name in LISTED:
         formats.add_row(*described(name))
-    elements = Table("activations x weights", *PAIRED, box=None)
+    elements = Table("activations x weights", *PAIRED_WEIGHTS, box=None)
     for row in pairings():
         elements.add_row(*row)
     return Group(formats, Text(), elements, Text(LEGEND))

@@ -4,6 +4,7 @@ import re
 from dataclasses import fields
 from typing import Any, cast
 
+from .checks_codes import check_codes
 from .checks_precision import check_precision
 from .checks_vector import check_vector
 from .formats import Bipolar, Integer, OutputFormat
@@ -69,6 +70,7 @@ def _operands(spec):
     for field, fmt in (("a_zero_point", spec.activations), ("w_zero_point", spec.weights)):
         if getattr(spec, field) and not isinstance(fmt, Integer):
             raise ValueError(f"{field} needs an integer format, not {fmt}")
+    check_codes(spec)
 
 
 def _accumulator(spec):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .formats import Format, Integer
+from .formats import Codebook, Format, Integer
 from .spec import Spec
 
 
@@ -10,7 +10,8 @@ from .spec import Spec
 class Extra:
     """Codes of one format along named axes: "m", "k", "n", and others that `axis_sizes` knows.
 
-    Where the array may be left out, `default` is the code that it is full of.
+    An array without the first axes holds for all of them. Where the array may be left out, `default` is the code that
+    it is full of.
     """
 
     fmt: Format
@@ -30,9 +31,11 @@ def precisions(spec: Spec) -> dict[str, Extra]:
 
 def extras(spec: Spec) -> dict[str, Extra]:
     """The extra arrays that a product on this design takes, by name."""
-    return precisions(spec)
+    tables = {"w_codebook": Extra(spec.weights.entry, ("n", "entries"))} if isinstance(spec.weights, Codebook) else {}
+    return precisions(spec) | tables
 
 
 def axis_sizes(spec: Spec, m, k, n) -> dict[str, int]:
     """Length of each axis of the arrays of a product [m, k] x [k, n]."""
-    return {"m": m, "k": k, "n": n}
+    entries = spec.weights.entries if isinstance(spec.weights, Codebook) else 0
+    return {"m": m, "k": k, "n": n, "entries": entries}

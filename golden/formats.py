@@ -15,6 +15,7 @@ from .ops import where
 from .signed_formats import AdditivePowersOfTwo, PowerOfTwo, SignedField, SignMagnitude
 
 MAX_WIDTH = 64  # so that every code is an int64
+CODEBOOK_WIDTH = 8
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,9 @@ class Integer:
         return self.name
 
 
+DEFAULT_ENTRY = Integer(8, signed=True)
+
+
 @dataclass(frozen=True)
 class Bipolar:
     """One bit that stands for -1 (code 0) or +1 (code 1). No code stands for zero."""
@@ -124,14 +128,70 @@ class Ternary:
         return self.name
 
 
-Format = Integer | Bipolar | Ternary | SignedField | MiniFloat
+@dataclass(frozen=True)
+class Codebook:
+    """Codes of `width` bits that point into a table of 2**width integers of format `entry`, loaded at run time.
+
+    A code has no value without its table, so there is no `decode`: `lookup` takes its place.
+    """
+
+    width: int
+    entry: Integer
+
+    signed = False
+
+    def __post_init__(self):
+        if not 1 <= self.width <= CODEBOOK_WIDTH:
+            raise ValueError(f"width of codebook must be 1 to {CODEBOOK_WIDTH}, not {self.width}")
+
+    @property
+    def name(self):
+        return f"codebook{self.width}" + ("" if self.entry == DEFAULT_ENTRY else f"_{self.entry}")
+
+    @property
+    def entries(self):
+        """Length of a table."""
+        return 1 << self.width
+
+    @property
+    def fraction(self):
+        """Fraction bits of the entries."""
+        return self.entry.fraction
+
+    @property
+    def code_range(self):
+        """Smallest and largest code."""
+        return 0, self.entries - 1
+
+    @property
+    def decoded_range(self):
+        """Smallest and largest integer that a table may hold."""
+        return self.entry.code_range
+
+    def lookup(self, tables, codes):
+        """The integers [K, N] that codes [K, N] stand for, with a table for each column: tables [N, entries]."""
+        return tables[np.arange(codes.shape[1]), codes]
+
+    def __str__(self):
+        return self.name
+
+
+Format = Integer | Bipolar | Ternary | SignedField | MiniFloat | Codebook
 OutputFormat = Integer | Bipolar
 SIGNED_FIELDS = {fmt.prefix: fmt for fmt in (SignMagnitude, PowerOfTwo, AdditivePowersOfTwo)}
 
 KNOWN = (
     "int1..int64, uint1..uint63, q3.4 and uq3.4 (integer bits with the sign, fraction bits), bipolar, ternary, "
-    f"sm2..sm32, pot2..pot6, apot3, apot5, apot7, {', '.join(MINIFLOATS)}"
+    "sm2..sm32, pot2..pot6, apot3, apot5, apot7, codebook1..codebook8 (entries of int8), "
+    f"codebook4_int12 (other entries), {', '.join(MINIFLOATS)}"
 )
+
+
+_INTEGER = r"u?int[0-9]{1,6}"
+
+
+def _integer(name):
+    return Integer(int(name.removeprefix("u").removeprefix("int")), signed=name[0] != "u")
 
 
 def parse(name):
@@ -144,8 +204,10 @@ def parse(name):
         return MINIFLOATS[name]
     if match := re.fullmatch(r"(sm|pot|apot)([0-9]{1,6})", name):
         return SIGNED_FIELDS[match[1]](int(match[2]))
-    if match := re.fullmatch(r"(u?)int([0-9]{1,6})", name):
-        return Integer(int(match[2]), signed=not match[1])
+    if match := re.fullmatch(rf"codebook([0-9]{{1,6}})(?:_({_INTEGER}))?", name):
+        return Codebook(int(match[1]), _integer(match[2]) if match[2] else DEFAULT_ENTRY)
+    if re.fullmatch(_INTEGER, name):
+        return _integer(name)
     if match := re.fullmatch(r"(u?)q([0-9]{1,6})\.([0-9]{1,6})", name):
         return Integer(int(match[2]) + int(match[3]), signed=not match[1], fraction=int(match[3]))
     raise ValueError(f"unknown format {name!r}; known are {KNOWN}")

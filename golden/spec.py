@@ -7,7 +7,7 @@ equations.
 from dataclasses import dataclass, replace
 
 from .checks import LOGIC_BITS, MAX_SHIFT, check
-from .formats import Bipolar, Format, Integer
+from .formats import Bipolar, Codebook, Format, Integer
 from .ops import int_bits
 from .rules import RULES, SHIFT_BITS
 
@@ -245,7 +245,8 @@ class Spec:
         """How integer products are made: "logic" or "dsp"."""
         if self.multiplier_style != "auto":
             return self.multiplier_style
-        return "logic" if min(self.activations.width, self.weights.width) <= LOGIC_BITS else "dsp"
+        weights = self.weights.entry if isinstance(self.weights, Codebook) else self.weights
+        return "logic" if min(self.activations.width, weights.width) <= LOGIC_BITS else "dsp"
 
     @property
     def raise_bits(self):

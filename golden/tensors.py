@@ -8,6 +8,7 @@ from .checks import MAX_SHIFT
 from .checks_precision import RUN_TIME
 from .derive import SCALES, derived, takes
 from .extras import axis_sizes, extras
+from .formats import Codebook
 from .ieee import Float
 from .mac import accumulate, accumulator_range
 from .minifloat import MiniFloat
@@ -100,10 +101,10 @@ def _extra(name, extra, arrays, sizes):
     if name not in arrays and extra.default is not None:
         return np.full(shape, extra.default, np.int64)
     value = np.asarray(_required(arrays, name))
-    if value.shape != shape:
+    if value.shape not in [shape[first:] for first in range(max(len(shape), 1))]:
         axes = ", ".join(axis.upper() if len(axis) == 1 else axis for axis in extra.axes)
         raise ValueError(f"{name} must have shape [{axes}] = {list(shape)}, not {list(value.shape)}")
-    return _codes(name, value, extra.fmt)
+    return np.broadcast_to(_codes(name, value, extra.fmt), shape).copy()
 
 
 def padded(spec, given: Operands, m, n) -> Operands:
@@ -130,6 +131,8 @@ def decoded_activations(spec, given: Operands):
 
 def decoded_weights(spec, given: Operands):
     """Decoded W less its zero point."""
+    if isinstance(spec.weights, Codebook):
+        return spec.weights.lookup(given.extras["w_codebook"], given.w)
     return spec.weights.decode(given.w) - given.w_zero_point
 
 

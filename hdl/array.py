@@ -32,7 +32,8 @@ class Array(wiring.Component):
 
     A tile of B beats takes max(B, rows) cycles; tiles follow each other without a gap. A stall on `y` holds the whole
     array; a parameter set that is late holds the elements, while the outputs of tiles before go on; missing beats on
-    `a` or `w` pass through as bubbles.
+    `a` or `w` pass through as bubbles. Where weights have a codebook, `c` brings one set of tables per tile, which
+    begins once its set is complete.
     """
 
     has_reset = True
@@ -63,7 +64,7 @@ class Array(wiring.Component):
         m.submodules.entry = shared(platform, entry)
         m.submodules.schedule = shared(platform, schedule)
         m.submodules.output_stage = shared(platform, output)
-        connect_ports(m, entry, self, ("a", "w"))
+        connect_ports(m, entry, self, ("a", "w", "c"))
         connect_ports(m, output, self, ("p", "y", "unsorted"))
         m.d.comb += [entry.enable.eq(enable), schedule.enable.eq(enable), schedule.flags.eq(entry.flags)]
         m.d.comb += [

@@ -6,10 +6,12 @@ from amaranth.lib.wiring import In, Out
 
 from golden.spec import Spec
 
+from .codebook import CodebookColumn, CodebookLoader
 from .decode import decoded
-from .layout import a_beat, has_pad_mark, lane_formats, marks, w_beat
+from .layout import a_beat, c_beat, c_beats, has_pad_mark, lane_formats, marks, w_beat
 from .mac import a_bundle_width, flags_layout, w_bundle_width
 from .multiply import dot_product
+from .share import shared
 from .stream import packet
 
 
@@ -18,6 +20,8 @@ class Entry(wiring.Component):
 
     Waits with a tile's last beat until `rows` cycles after the previous one, so that drained accumulators never meet.
     A tile ends where either stream says `last`; they must agree. Latency 1.
+
+    Codes of a codebook are looked up here; `c` brings the tables, and no tile begins before its own are complete.
     """
 
     has_reset = True
@@ -25,8 +29,10 @@ class Entry(wiring.Component):
     def __init__(self, spec: Spec):
         self.spec = spec
         self.module_name = f"{spec.name}_entry"
+        tables = {"c": In(stream.Signature(packet(c_beat(spec).width)))} if c_beats(spec) else {}
         super().__init__(
-            {
+            tables
+            | {
                 "enable": In(1),
                 "a": In(stream.Signature(packet(a_beat(spec).width))),
                 "w": In(stream.Signature(packet(w_beat(spec).width))),
@@ -48,8 +54,9 @@ class Entry(wiring.Component):
                 m.d.sync += gap.eq(rows - 1)
             with m.Elif(gap != 0):
                 m.d.sync += gap.eq(gap - 1)
+        weights, ready = self._weights(m, platform, accepted & last)
         m.d.comb += [
-            accepted.eq(self.a.valid & self.w.valid & self.enable & ~held),
+            accepted.eq(self.a.valid & self.w.valid & self.enable & ~held & ready),
             self.a.ready.eq(accepted),
             self.w.ready.eq(accepted),
         ]
@@ -62,12 +69,30 @@ class Entry(wiring.Component):
         a_held = Signal(self.a_out.shape(), reset_less=True)
         w_held = Signal(self.w_out.shape(), reset_less=True)
         activations = activation_bundles(m, self.spec, self.a.p.data, rows)
-        m.d.sync += [a_held.eq(activations), w_held.eq(weight_bundles(m, self.spec, self.w.p.data))]
+        m.d.sync += [a_held.eq(activations), w_held.eq(weights)]
         m.d.comb += [self.flags.eq(flags), self.a_out.eq(a_held), self.w_out.eq(w_held)]
         return EnableInserter(self.enable)(m)
 
     def _marks(self):
         return [field for field in a_beat(self.spec).fields if field.name in marks(self.spec)]
+
+    def _weights(self, m, platform, ends):
+        """The operands of W, and whether the tables that decode them are there; `ends`: a tile's last beat is taken."""
+        if not c_beats(self.spec):
+            return weight_bundles(m, self.spec, self.w.p.data), 1
+        spec, loader, entries = self.spec, CodebookLoader(self.spec), []
+        m.submodules.tables = shared(platform, loader)
+        wiring.connect(m, loader.c, wiring.flipped(self.c))
+        m.d.comb += [loader.enable.eq(self.enable), loader.ends.eq(ends)]
+        for index in range(spec.cols):
+            column = CodebookColumn(spec)
+            m.submodules[f"table_{index}"] = shared(platform, column)
+            m.d.comb += [
+                column.told.eq(loader.told.word_select(index, len(column.told.as_value()))),
+                column.codes.eq(self.w.p.data.word_select(index, len(column.codes))),
+            ]
+            entries.append(column.entries)
+        return Cat(entries), loader.ready
 
 
 def activation_bundles(m, spec: Spec, bits, groups):

@@ -6,7 +6,7 @@ Fields follow each other without gaps from bit 0 upwards; AXI4-Stream pads the b
 from dataclasses import dataclass
 from math import prod
 
-from golden.formats import Format, Integer
+from golden.formats import Codebook, Format, Integer
 from golden.spec import Spec
 
 BIT = Integer(1, signed=False)
@@ -100,6 +100,21 @@ def w_beat(spec: Spec):
     return beat_of(*members, about=about)
 
 
+def c_beats(spec: Spec):
+    """Beats of one whole set of tables: an entry of every column each; none where weights have no codebook."""
+    return spec.weights.entries if isinstance(spec.weights, Codebook) else 0
+
+
+def c_beat(spec: Spec):
+    """One beat of s_axis_c: beat i of a set holds entry i of each column's table."""
+    assert isinstance(spec.weights, Codebook)
+    return beat_of(
+        ("w_codebook", spec.weights.entry, (spec.cols,)),
+        about=f"one set of {c_beats(spec)} beats per tile, ended by tlast; beat i holds entry i of each "
+        "column's table; a set of one beat goes on with the tables in use",
+    )
+
+
 def p_columns(spec: Spec):
     """Columns whose parameters share one beat: as many as let a set load within `rows` cycles, a tile's shortest.
 
@@ -140,7 +155,8 @@ def y_beat(spec: Spec):
 
 def input_beats(spec: Spec):
     """The beats of the input streams of an output-stationary array, by short name."""
-    return {"a": a_beat(spec), "w": w_beat(spec)} | ({"p": p_beat(spec)} if spec.parameters else {})
+    beats = {"a": a_beat(spec), "w": w_beat(spec)} | ({"p": p_beat(spec)} if spec.parameters else {})
+    return beats | ({"c": c_beat(spec)} if c_beats(spec) else {})
 
 
 def output_beats(spec: Spec):

@@ -158,22 +158,28 @@ async def reset_in_flight(dut):
     assert tiles_under_way == set(range(len(first["y"])))
 
 
+def set_streams(product):
+    """The streams that bring one set per tile: parameters, codebooks."""
+    return [name for name in ("p", "c") if name in product]
+
+
 @cocotb.test()
 async def late_sets(dut):
-    """Each parameter set comes only when all outputs before it have been received, and none of its own came sooner."""
+    """Each set comes only when all outputs before it have been received, and none of its own came sooner."""
     first, second = products()
     streams = ports(dut, first)
     await streams.reset()
-    for seed, (product, chance) in enumerate(itertools.product((first, second), (0.0, 0.4))):
+    choices = itertools.product(set_streams(first), (first, second), (0.0, 0.4))
+    for seed, (late, product, chance) in enumerate(choices):
         streams.pause(chance, 100 * seed)
-        streams.send({**product, "p": []})
-        tiles = len(product["y"]) // len(product["p"])  # of each set
-        for number, frame in enumerate(product["p"]):
+        streams.send({**product, late: []})
+        tiles = len(product["y"]) // len(product[late])  # of each set
+        for number, frame in enumerate(product[late]):
             await streams.received(number * tiles)
             for _ in range(QUIET_CYCLES):
                 await RisingEdge(dut.aclk)
-            assert streams.sink.count() == number * tiles, "outputs without a parameter set"
-            streams.sources["p"].send_nowait(AxiStreamFrame(tdata=bytes.fromhex(frame)))
+            assert streams.sink.count() == number * tiles, "outputs without their set"
+            streams.sources[late].send_nowait(AxiStreamFrame(tdata=bytes.fromhex(frame)))
         await streams.expect(product)
 
 
@@ -186,20 +192,21 @@ async def beats_on(port, dut, count):
 
 @cocotb.test()
 async def reset_in_load(dut):
-    """A reset after each beat of a parameter set, the last too; then a product is right."""
+    """A reset after each beat of a set, the last too; then a product is right."""
     first, second = products()
     streams = ports(dut, first)
     await streams.reset()
-    whole = bytes.fromhex(first["p"][0])
-    width = len(dut.s_axis_p_tdata) // 8
-    for count in range(1, len(whole) // width + 1):
-        streams.pause(0.0, count)
-        streams.sources["p"].send_nowait(AxiStreamFrame(tdata=whole))
-        await beats_on("s_axis_p", dut, count)
-        await streams.reset(cycles=1 + count % 3)
-        streams.pause(0.3, count)
-        streams.send(second)
-        await streams.expect(second)
+    for name in set_streams(first):
+        whole = bytes.fromhex(first[name][0])
+        width = len(getattr(dut, f"s_axis_{name}_tdata")) // 8
+        for count in range(1, len(whole) // width + 1):
+            streams.pause(0.0, count)
+            streams.sources[name].send_nowait(AxiStreamFrame(tdata=whole))
+            await beats_on(f"s_axis_{name}", dut, count)
+            await streams.reset(cycles=1 + count % 3)
+            streams.pause(0.3, count)
+            streams.send(second)
+            await streams.expect(second)
 
 
 @cocotb.test()

@@ -18,7 +18,7 @@ def bench(spec: Spec):
     """Verilog text of module `bench` around module `spec.name`.
 
     Plusargs: +seed, +stall_NAME for each stream (chance of a stall in 1/65536 per cycle), +expect (beats of output),
-    +limit (cycles until it gives up). Cycles count from the first beat on `a` or `w`.
+    +limit (cycles until it gives up). Cycles count from the first beat on `a`, `w` or `c`.
     """
     kind = kind_of(spec)
     sources = kind.inputs(spec)
@@ -26,7 +26,7 @@ def bench(spec: Spec):
         _DRIVER.format(n=name, bits=8 * beat.bytes, index=index) for index, (name, beat) in enumerate(sources.items())
     )
     ports = "".join(_PORTS.format(n=name) for name in sources)
-    starts = " || ".join(f"({name}_valid && {name}_ready)" for name in sources if name in ("a", "w"))
+    starts = " || ".join(f"({name}_valid && {name}_ready)" for name in sources if name in ("a", "w", "c"))
     bits = 8 * kind.outputs(spec)["y"].bytes
     return _BENCH.format(name=spec.name, drivers=drivers, ports=ports, starts=starts, bits=bits, idle=IDLE_CYCLES)
 

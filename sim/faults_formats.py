@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from golden.formats import AdditivePowersOfTwo, Bipolar, Format, Integer, PowerOfTwo, SignedField
+from golden.formats import AdditivePowersOfTwo, Bipolar, Codebook, Format, Integer, PowerOfTwo, SignedField
 from golden.minifloat import MiniFloat
 
 
@@ -15,6 +15,8 @@ def misreadings(name: str, fmt: Format):
         case SignedField() | MiniFloat():
             for cause, decode in _signed(name, fmt):
                 yield "decode", cause, lambda codes, zero, decode=decode: decode(codes)
+        case Codebook():  # sim.faults_codebook
+            return
         case _:
             yield from _integers(name, fmt)
 

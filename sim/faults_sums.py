@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from golden.formats import Integer
+from golden.formats import Codebook, Integer
 from golden.ops import int_bits
 
+from .faults_codebook import codebook_faults
 from .faults_formats import misreadings
 from .machine import Hypothesis, saturated, wrapped
 
@@ -18,7 +19,12 @@ def sum_faults(machine):
 
 def _operands(machine):
     """Faults that change the decoded operands [rows, K] and [K, cols]."""
-    for step, cause, change in (*_decodings(machine), *_missing(machine), *_lane_orders(machine)):
+    for step, cause, change in (
+        *_decodings(machine),
+        *codebook_faults(machine),
+        *_missing(machine),
+        *_lane_orders(machine),
+    ):
         yield Hypothesis(step, cause, lambda window, change=change: window.codes(window.accumulate(*change(window))))
         if machine.spec.accumulator_is_exact:
             yield Hypothesis(step, cause, lambda window, change=change: _codes_of_wide(window, change))
@@ -91,11 +97,14 @@ def _beats(window):
     spec, k = window.spec, window.machine.tiling.k
     missing = window.machine.tiling.beats * spec.beat_depth - k
     a_pad = spec.activations.decode(window.operands.a_zero_point) - window.operands.a_zero_point
-    w_pad = spec.weights.decode(np.full(missing, window.operands.w_zero_point)) - window.operands.w_zero_point
-    if spec.is_binary:
-        w_pad = spec.weights.decode(np.arange(missing) % 2)
+    codes = np.arange(missing) % 2 if spec.is_binary else np.full(missing, window.operands.w_zero_point)
+    codes = np.repeat(codes[:, None], len(window.cols), axis=1)
+    if isinstance(spec.weights, Codebook):
+        w_pad = spec.weights.lookup(window.codebooks, codes)
+    else:
+        w_pad = spec.weights.decode(codes) - window.operands.w_zero_point
     a = np.pad(window.a, ((0, 0), (0, missing), (0, 0))[: window.a.ndim], constant_values=a_pad)
-    w = np.concatenate([window.w, np.repeat(w_pad[:, None], len(window.cols), axis=1)])
+    w = np.concatenate([window.w, w_pad])
     return a, w, spec.is_binary and missing % 2
 
 

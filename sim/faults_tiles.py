@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 
+from golden.formats import Codebook
 from golden.mac import columns_of
 
 from .machine import Hypothesis, Window, saturated, wrapped
@@ -13,7 +14,7 @@ MOST_CHAINED_BEATS = 20_000
 
 def tile_faults(machine):
     """Faults that only show with more than one tile, row or column."""
-    for kind in (_sums, _parameters, _orders):
+    for kind in (_sums, _parameters, _codebooks, _orders):
         yield from kind(machine)
 
 
@@ -69,6 +70,26 @@ def _parameters(machine):
         yield Hypothesis("parameters", cause, lambda window, group=group, source=source: _moved(window, group, source))
 
 
+def _codebooks(machine):
+    """The right tables in the wrong place."""
+    if not isinstance(machine.spec.weights, Codebook):
+        return
+    for sentence, source in _sources(machine).items():
+        cause = sentence.format("codebook")
+        yield Hypothesis("parameters", cause, lambda window, source=source: _with_codebooks(window, source))
+
+
+def _with_codebooks(window, source):
+    """The codes of a window whose tiles and columns look weights up in other tables."""
+    machine = window.machine
+    tables, w_codes = machine.padded.extras["w_codebook"], window.operands.w[:, window.cols]
+
+    def codes(part, columns):
+        return part.codes(part.accumulate(part.a, machine.spec.weights.lookup(tables[columns], w_codes)))
+
+    return _by_place(window, source, codes)
+
+
 def _sources(machine):
     """Sentence -> column of the padded parameters that each tile and column takes, [tiles, cols]."""
     cut, cols = machine.tiling, machine.tiling.tile_shape[1]
@@ -96,15 +117,22 @@ def _sources(machine):
 
 
 def _moved(window, names, source):
-    """The codes of a window whose tiles and columns take parameters from elsewhere; rows that take the same at once."""
+    """The codes of a window whose tiles and columns take parameters from elsewhere."""
+    values = window.machine.parameters
+    return _by_place(
+        window, source, lambda part, columns: part.codes(**{name: values[name][columns] for name in names})
+    )
+
+
+def _by_place(window, source, codes_of):
+    """Codes by `codes_of(part of the window, source columns)`, on all rows at once that have the same sources."""
     machine = window.machine
     shape = (machine.tiling.tiles, *machine.tiling.tile_shape)
     place = window.pick(machine.tiling.from_tiles(np.broadcast_to(source[:, None], shape)))
     codes = np.empty(place.shape, np.int64)
     for columns in np.unique(place, axis=0):
         alike = (place == columns).all(axis=1)
-        part = Window(machine, window.rows[alike], window.cols)
-        codes[alike] = part.codes(**{name: machine.parameters[name][columns] for name in names})
+        codes[alike] = codes_of(Window(machine, window.rows[alike], window.cols), columns)
     return codes
 
 

@@ -101,6 +101,11 @@ class Window:
         return self.accumulators if self.spec.accumulator_is_exact else matmul(self.a, self.w)
 
     @property
+    def codebooks(self):
+        """The table of each column [cols, entries]."""
+        return self.operands.extras["w_codebook"][self.cols]
+
+    @property
     def accumulators(self):
         return self.pick(self.machine.accumulators)
 

@@ -4,10 +4,10 @@ import numpy as np
 
 from golden.tensors import Operands
 from hdl import timing
-from hdl.layout import a_beat, has_pad_mark, p_beats, w_beat, y_beat
+from hdl.layout import a_beat, c_beats, has_pad_mark, p_beats, w_beat, y_beat
 
 from .packing import Stream, ends, pack, padded, unpack
-from .parameter_sets import parameter_sets
+from .parameter_sets import codebook_sets, parameter_sets
 from .tiling import Tiling
 
 
@@ -21,13 +21,19 @@ class OutputStationary(Tiling):
         return [1 if self.spec.threshold_count and row else whole for _ in range(tiles_n) for row in range(tiles_m)]
 
     @property
+    def codebook_beats(self):
+        """Beats of each tile's codebooks, which are sent once per tile column, and then kept."""
+        tiles_m, tiles_n = self.grid
+        return [1 if row else c_beats(self.spec) for _ in range(tiles_n) for row in range(tiles_m)]
+
+    @property
     def tile_beats(self):
         """Beats of each tile on `a` and `w`."""
         return [self.beats] * self.tiles
 
     @property
     def cycles(self):
-        return timing.cycles(self.spec, self.tile_beats, self.parameter_beats)
+        return timing.cycles(self.spec, self.tile_beats, self.parameter_beats, self.codebook_beats)
 
     def y_beat_index(self, m, n):
         tile, row, _ = self.place(m, n)
@@ -37,6 +43,8 @@ class OutputStationary(Tiling):
         streams = {"a": self._activations(operands), "w": self._weights(operands)}
         if self.spec.parameters:
             streams["p"] = parameter_sets(self, operands.parameters, self.parameter_beats)
+        if c_beats(self.spec):
+            streams["c"] = codebook_sets(self, operands.extras["w_codebook"], self.codebook_beats)
         return streams
 
     def outputs(self, data):

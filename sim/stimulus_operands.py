@@ -3,8 +3,10 @@
 import numpy as np
 
 from golden.checks_precision import RUN_TIME
-from golden.formats import Bipolar, Integer
+from golden.formats import Bipolar, Codebook, Integer
 from golden.minifloat import MiniFloat
+
+from .stimulus_codebook import random_tables, ranks, shuffled, zero_rank
 
 CORNERS = 0.2
 _KINDS = ("lowest", "mixed", "highest", "quiet", "mixed", "either", "mixed", "mixed")
@@ -13,7 +15,7 @@ _QUIET_PRODUCTS = 6
 
 
 def random_matrices(rng, spec, m, k, n, *, ends):
-    """a [m, k], for the vector unit [m, k, n]; w [k, n] and the zero points that the spec takes.
+    """a [m, k], for the vector unit [m, k, n]; w [k, n], and the zero points and codebooks that the spec takes.
 
     `ends` puts the zero points near an end of their range, where differences are widest.
     """
@@ -27,15 +29,20 @@ def random_matrices(rng, spec, m, k, n, *, ends):
     loud = rng.choice(k, min(k, _QUIET_PRODUCTS), replace=False)
     vectors = m * n if spec.array == "vector" else m
     a = _vectors(rng, spec.activations, in_turns(rng, kinds, vectors), k, loud, zero_points.get("a_zero_point", 0))
-    w = _vectors(rng, spec.weights, in_turns(rng, kinds, n), k, loud, zero_points.get("w_zero_point", 0)).T.copy()
+    drawn = ranks(spec.weights) if isinstance(spec.weights, Codebook) else spec.weights
+    w_zero = zero_rank(spec.weights) if isinstance(spec.weights, Codebook) else zero_points.get("w_zero_point", 0)
+    w = _vectors(rng, drawn, in_turns(rng, kinds, n), k, loud, w_zero).T.copy()
+    tables = {}
+    if isinstance(spec.weights, Codebook):
+        w, tables["w_codebook"] = shuffled(rng, w, random_tables(rng, spec.weights, n))
     if spec.array in RUN_TIME:
         a = _at_precisions(rng, spec.activations, a, spec.rows, zero_points.get("a_zero_point", 0))
         w = _at_precisions(rng, spec.weights, w.T, spec.cols, zero_points.get("w_zero_point", 0)).T.copy()
     if spec.accumulator_range is not None:
-        w = _kept_promise(spec, w, zero_points.get("w_zero_point", 0))
+        w = _kept_promise(spec, w, zero_points.get("w_zero_point", 0), **tables)
     if spec.array == "vector":
         a = a.reshape(m, n, k).transpose(0, 2, 1).copy()
-    return {"a": a, "w": w, **{name: np.array(value) for name, value in zero_points.items()}}
+    return {"a": a, "w": w, **tables, **{name: np.array(value) for name, value in zero_points.items()}}
 
 
 def _zero_point(rng, fmt, at_end):
@@ -87,21 +94,24 @@ def _at_precisions(rng, fmt, codes, tile, zero):
     return codes
 
 
-def _kept_promise(spec, w, zero):
+def _kept_promise(spec, w, zero, w_codebook=None):
     """Weights replaced, in order of k, by the harmless one wherever they would break `spec.accumulator_range`."""
     lo, hi = np.zeros(w.shape[1], object), np.zeros(w.shape[1], object)
     for k in range(len(w)):
         opposite = 1 - w[k] if isinstance(spec.weights, Bipolar) else np.full_like(w[k], zero)
-        low, high = _reach(spec, w[k], zero)
+        if w_codebook is not None:
+            opposite = np.abs(w_codebook).argmin(axis=1)
+        low, high = _reach(spec, w[k], zero, w_codebook)
         breaks = (lo + low < spec.accumulator_range[0]) | (hi + high > spec.accumulator_range[1])
         w[k] = np.where(breaks.astype(bool), opposite, w[k])
-        low, high = _reach(spec, w[k], zero)
+        low, high = _reach(spec, w[k], zero, w_codebook)
         lo, hi = lo + low, hi + high
     return w
 
 
-def _reach(spec, codes, zero):
-    """What one weight can add to a sum, at least and at most."""
-    w = (spec.weights.decode(codes) - zero).astype(object)
+def _reach(spec, codes, zero, w_codebook):
+    """What one weight of each column can add to its sum, at least and at most."""
+    decoded = spec.weights.decode(codes) if w_codebook is None else spec.weights.lookup(w_codebook, codes[None])[0]
+    w = (decoded - zero).astype(object)
     ends = w * spec.a_range[0], w * spec.a_range[1]
     return np.minimum(np.minimum(*ends), 0), np.maximum(np.maximum(*ends), 0)

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from golden.extras import extras
 from golden.mac import accumulate, matmul
+from golden.tensors import ZERO_POINTS, Operands, decoded_activations, decoded_weights
 
 from .stimulus_operands import in_turns
 from .stimulus_scales import FLOAT_KINDS, INTEGER_KINDS, random_scale
@@ -60,8 +62,10 @@ def _scales(rng, spec, sums, kinds, targets, zero_points):
 
 def _decoded(spec, arrays):
     """Operands less their zero points."""
-    a = spec.activations.decode(arrays["a"]) - arrays.get("a_zero_point", 0)
-    return a, spec.weights.decode(arrays["w"]) - arrays.get("w_zero_point", 0)
+    zero_points = (int(arrays.get(name, 0)) for name in ZERO_POINTS)
+    others = {name: arrays.get(name) for name in extras(spec)}
+    given = Operands(arrays["a"], arrays["w"], {}, *zero_points, extras=others)
+    return decoded_activations(spec, given), decoded_weights(spec, given)
 
 
 def _sums(spec, arrays):

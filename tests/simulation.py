@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from golden.checks import MAX_SHIFT
+from golden.extras import extras
 from golden.ops import int_bits
 from golden.rounding import ROUNDINGS
 from golden.rules import RULES
@@ -52,7 +53,13 @@ def random_operands(spec, m, k, n, seed):
 
     From `sim.stimulus` where more than shift and multiplier scales them, or where ties depend on the zero point.
     """
-    if spec.rule is not None or spec.threshold_count or spec.activation == "relu6" or spec.zero_point_first:
+    if (
+        extras(spec)
+        or spec.rule is not None
+        or spec.threshold_count
+        or spec.activation == "relu6"
+        or spec.zero_point_first
+    ):
         return operands(spec, random_arrays(spec, m=m, k=k, n=n, seed=seed))
     rng = np.random.default_rng(seed)
     arrays = {"a": random_codes(rng, spec.activations, (m, k)), "w": random_codes(rng, spec.weights, (k, n))}

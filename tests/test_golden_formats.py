@@ -12,8 +12,9 @@ from golden.minifloat import MINIFLOATS
 SMALL = [(width, signed) for width in range(1, 11) for signed in (True, False)]
 KNOWN = (
     "int1..int64, uint1..uint63, q3.4 and uq3.4 (integer bits with the sign, fraction bits), bipolar, ternary, "
-    "sm2..sm32, pot2..pot6, apot3, apot5, apot7, float8_e4m3fn, float8_e5m2, float8_e4m3fnuz, float8_e5m2fnuz, "
-    "float6_e3m2fn, float6_e2m3fn, float4_e2m1fn"
+    "sm2..sm32, pot2..pot6, apot3, apot5, apot7, codebook1..codebook8 (entries of int8), codebook4_int12 (other "
+    "entries), float8_e4m3fn, float8_e5m2, float8_e4m3fnuz, float8_e5m2fnuz, float6_e3m2fn, float6_e2m3fn, "
+    "float4_e2m1fn"
 )
 
 
@@ -237,12 +238,16 @@ ERRORS = {
     "sm33": "width of sm must be 2 to 32, not 33",
     "pot1": "width of pot must be 2 to 6, not 1",
     "pot7": "width of pot must be 2 to 6, not 7",
+    "codebook0": "width of codebook must be 1 to 8, not 0",
+    "codebook9_int4": "width of codebook must be 1 to 8, not 9",
+    "codebook2_int65": "width of int must be 1 to 64, not 65",
     "apot4": "width of apot must be 3, 5, 7, not 4",
 } | {
     name: f"unknown format {name!r}; known are {KNOWN}"
     for name in (
         *("", "int", "float8", "Int8", "int-4", "int8 ", " int8", "int8\n", "int1000000"),
         *("q4", "q.4", "q4.", "q-1.4", "ternary2", "int\u0664", "u8", "bipolar1"),
+        *("codebook", "codebook4_", "codebook4_bipolar", "codebook4_q3.4", "codebook4_int8_int8"),
     )
 }
 

@@ -17,6 +17,7 @@ from golden.rounding import OVERFLOWS, ROUNDINGS
 from golden.rules import RULES
 from golden.spec import Spec
 from hdl.kinds import kind_of
+from hdl.layout import c_beats
 from hdl.verilog import YosysError, run_yosys, to_verilog
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,6 +68,8 @@ DESIGNS = {
     "powers of two": design("uint5", "pot4"),
     "sums of two powers of two": design("uint5", "apot5", 2, 3, 3),
     "small sums of two powers of two": design("apot3", "int4", 2, 2, 2),
+    "codebook": design("int4", "codebook3_int5", 2, 3, 2, requantize="shift", output="int8"),
+    "two entries, seven thresholds": design("uint2", "codebook1", 1, 1, requantize="thresholds", output="uint3"),
     "ternary": design("ternary", "int6"),
     "small floats": design("float4_e2m1fn", "float6_e3m2fn", requantize="shift", output="int8"),
     "float and integer": design("float6_e2m3fn", "int4", requantize="shift", output="int8"),
@@ -149,7 +152,7 @@ def random_design(seed):
     """Any design that the specification allows."""
     pick = Random(seed).choice
     formats = ["int1", "uint1", "int2", "uint2", "int4", "uint4", "int8", "uint8", "q2.3", "bipolar"]
-    formats += ["ternary", "sm3", "pot3", "apot5", "float4_e2m1fn", "float6_e2m3fn"]
+    formats += ["ternary", "sm3", "pot3", "apot5", "codebook2", "float4_e2m1fn", "float6_e2m3fn"]
     while True:
         fields = {name: pick((1, 2, 3, 5)) for name in ("rows", "cols", "lanes")} | {"depth": pick((1, 2, 9, 64))}
         fields |= {
@@ -272,7 +275,8 @@ def test_one_module_per_distinct_component(name, verilog):
     spec, text = DESIGNS[name], verilog(name)
     kinds = ["", "_array", "_entry", "_output", "_output_stage", "_requantize", *PARTS[spec.array]]
     bank = ["_thresholds"] if spec.threshold_count else ["_parameters"] * bool(spec.parameters)
-    assert fixed_modules(spec, text) == sorted(kinds + bank)
+    tables = ["_codebook", "_codebooks"] if c_beats(spec) else []
+    assert fixed_modules(spec, text) == sorted(kinds + bank + tables)
     bodies = modules(text)
     assert len(bodies) == len(module_names(text)) == len(set(bodies.values()))
     instances = re.findall(rf"^  ({spec.name}\w*) \w+ \($", text, flags=re.M)

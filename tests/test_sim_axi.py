@@ -41,6 +41,8 @@ THRESHOLDS = {
     "signs": Spec(**COUNTS, rows=1, cols=2, output=parse("bipolar"), name="axi_signs"),
 }
 DESIGNS |= {name: THRESHOLDS[name] for name in ("search", "parallel")}
+CODEBOOK = {"activations": parse("int4"), "weights": parse("codebook2_int5")}
+CODEBOOKS = {"codebook": Spec(**CODEBOOK, **SCALED, rows=2, cols=3, lanes=2, name="axi_codebook")}
 DEPTHS = (11, 2)
 
 
@@ -91,6 +93,13 @@ def check(spec, simulator, testcase, folder):
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_axi_clients(name, simulator, testcase, tmp_path):
     check(DESIGNS[name], simulator, testcase, tmp_path)
+
+
+@pytest.mark.parametrize("testcase", ["random_pauses", "reset_in_flight", "late_sets", "reset_in_load"])
+def test_axi_clients_of_codebooks(testcase, tmp_path):
+    if reason := missing("icarus"):
+        pytest.skip(reason)
+    check(CODEBOOKS["codebook"], "icarus", testcase, tmp_path)
 
 
 @pytest.mark.parametrize("testcase", ["late_sets", "reset_in_load"])
