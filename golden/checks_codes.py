@@ -13,9 +13,8 @@ def check_codes(spec):
     if not isinstance(spec.weights, Codebook):
         return
     if spec.array not in CODEBOOK_ARRAYS:
-        raise ValueError(
-            f"weights take a codebook on array {' or '.join(map(repr, CODEBOOK_ARRAYS))} only, not on {spec.array!r}"
-        )
+        needed = " or ".join(map(repr, CODEBOOK_ARRAYS))
+        raise ValueError(f"array must be {needed} with weights {spec.weights}, not {spec.array!r}")
     if spec.weights.entry.width > ENTRY_WIDTH:
         raise ValueError(f"weights must have entries of at most {ENTRY_WIDTH} bits, not {spec.weights}")
     if isinstance(spec.activations, Bipolar) and spec.lanes > 1:

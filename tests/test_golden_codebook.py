@@ -48,6 +48,10 @@ REFUSALS = {
         "lanes must be 1 for bipolar activations and weights codebook2, not 3: neither has a code for zero, which "
         "spare lanes need",
     ),
+    "array": (
+        {"activations": "int4", "weights": "codebook4", "array": "vector", "rows": 1},
+        "array must be 'output_stationary' with weights codebook4, not 'vector'",
+    ),
     "zero point": (
         {"activations": "int4", "weights": "codebook2", "w_zero_point": True},
         "w_zero_point needs an integer format, not codebook2",
@@ -59,10 +63,13 @@ REFUSALS = {
 }
 
 
+FORMATS = ("activations", "weights", "output")
+
+
 @pytest.mark.parametrize("name", REFUSALS)
 def test_refusals(name):
     fields, message = REFUSALS[name]
-    fields = {key: parse(value) if isinstance(value, str) else value for key, value in fields.items()}
+    fields = {key: parse(value) if key in FORMATS else value for key, value in fields.items()}
     with pytest.raises(ValueError) as error:
         Spec(**fields)
     assert str(error.value) == message
