@@ -10,6 +10,7 @@ import numpy as np
 import tomli_w
 
 from golden.checks import ARRAYS
+from golden.checks_matrix_vector import MATRIX_VECTOR, MAX_STORED
 from golden.extras import extras
 from golden.formats import Bipolar, parse
 from golden.mac import accumulator_range
@@ -45,9 +46,12 @@ def to_spec(given: dict) -> Spec:
     """The Spec of some fields, as TOML has them (formats by name, pairs and tables as lists).
 
     With a scaling requantizer, a 32-bit bias and an output zero point are taken unless switched off (bias = "none");
-    thresholds hold both. A platform brings its requantizer and its accumulator. Raises InputError.
+    thresholds hold both. A matrix-vector unit has one row. A platform brings its requantizer and its accumulator.
+    Raises InputError.
     """
     given = dict(given)
+    if given.get("array") == MATRIX_VECTOR:
+        given.setdefault("rows", 1)
     for required in ("activations", "weights"):
         if given.get(required) is None:
             raise InputError(f"{required} must be given, for example --{required} int8")
@@ -59,6 +63,8 @@ def to_spec(given: dict) -> Spec:
     for name in ("clip", "accumulator_range", "table"):
         if isinstance(given.get(name), list) and (name == "table" or len(given[name]) == 2):
             given[name] = tuple(given[name])
+    if isinstance(stored := given.get("stored_weights"), list):
+        given["stored_weights"] = tuple(tuple(row) if isinstance(row, list) else row for row in stored)
     with as_input_error(ValueError, TypeError):
         return with_accumulator(Spec(**given), given)
 
@@ -93,6 +99,19 @@ def with_real_weights(given: dict, path: Path) -> dict:
     return {**given, "accumulator_range": list(reached)}
 
 
+def with_stored_weights(given: dict, path: Path) -> dict:
+    """The fields, with the codes `w` [K, N] in an npz as stored weights, and with its K and N where none are given.
+
+    Raises InputError.
+    """
+    w = read_npz(path).get("w")
+    if w is None or w.ndim != 2 or w.size == 0 or w.dtype.kind not in "iu":
+        raise InputError(f"{path}: w must be there, a matrix of integer codes")
+    if w.size > MAX_STORED:
+        raise InputError(f"{path}: stored_weights must be at most {MAX_STORED} codes, not {w.size}")
+    return {"depth": w.shape[0], "outputs": w.shape[1]} | given | {"stored_weights": w.tolist()}
+
+
 def _placeholder(spec, name):
     """A value that checks of a parameter let pass."""
     if name == "thresholds":
@@ -103,11 +122,12 @@ def _placeholder(spec, name):
 def to_toml(spec: Spec) -> str:
     """The resolved spec as TOML; `to_spec` of it gives the same spec.
 
-    Raises InputError for a table too long to be read back.
+    Raises InputError for a table or stored weights too long to be read back.
     """
     text = tomli_w.dumps(to_fields(spec), indent=1)
     if len(text) > MAX_TOML_BYTES:
-        raise InputError(f"table makes a design file of {len(text)} bytes; it has at most {MAX_TOML_BYTES} bytes")
+        long = "table makes" if spec.stored_weights is None else "stored_weights make"
+        raise InputError(f"{long} a design file of {len(text)} bytes; it has at most {MAX_TOML_BYTES} bytes")
     return text
 
 
@@ -119,7 +139,7 @@ def to_fields(spec: Spec) -> dict:
         if name in FORMATS:
             value = str(value) if value is not None else ("none" if name == "bias" else None)
         if isinstance(value, tuple):
-            value = list(value)
+            value = [list(row) if isinstance(row, tuple) else row for row in value]
         if value is not None:
             given[name] = value
     return given
@@ -136,8 +156,11 @@ def describe(spec: Spec) -> str:
     """One line: what the array computes and how large it is."""
     binary = " binary" if isinstance(spec.activations, Bipolar) and isinstance(spec.weights, Bipolar) else ""
     kind = "" if spec.array == ARRAYS[0] else f" {spec.array.replace('_', '-')}"
+    sparse = "" if spec.sparsity == "none" else f" {spec.sparsity} sparse"
+    stored = "" if spec.stored_weights is None else ", weights stored"
     return (
-        f"{spec.rows}x{spec.cols}x{spec.lanes}{binary}{kind} array, {spec.activations} x {spec.weights} -> {spec.y}, "
-        f"depth {spec.depth}, accumulator {spec.accumulator_width} bits"
+        f"{spec.rows}x{spec.cols}x{spec.lanes}{binary}{sparse}{kind} array, "
+        f"{spec.activations} x {spec.weights} -> {spec.y}, "
+        f"depth {spec.depth}, accumulator {spec.accumulator_width} bits{stored}"
         f"{f', as {spec.platform}' if spec.platform else ''}"
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from golden.derive import derived
+from golden.folds import layer_size
 from golden.ieee import Float
 from golden.spec import Spec
 from golden.tensors import Operands, operands
@@ -69,8 +70,9 @@ def random_inputs(spec: Spec, outputs: int, seed: int) -> dict:
     Raises InputError where no weights keep the design's promise.
     """
     n = 2 * spec.cols + 1
-    m = max(-(-outputs // n), spec.rows + 1)
     k = min(spec.depth, 4 * max(spec.beat_depth, spec.rows) + spec.beat_depth // 2 + 1)
+    k, n = layer_size(spec, k, n)
+    m = max(-(-outputs // n), spec.rows + 1)
     with as_input_error(ValueError):
         return random_arrays(unnamed(spec), m=m, k=k, n=n, seed=seed)
 

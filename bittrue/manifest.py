@@ -41,7 +41,7 @@ def manifest(spec: Spec, sha256: str) -> dict:
 
 def _accumulator(spec):
     lo, hi = spec.sum_range
-    source = "the given weights" if spec.accumulator_range else f"{spec.depth} products of {_product(spec)}"
+    source = "the given weights" if spec.accumulator_range else f"{spec.most_products} products of {_product(spec)}"
     why = f"{source} sum to {lo}..{hi}, which needs {spec.exact_accumulator_width} bits"
     if not spec.accumulator_is_exact:
         verb = {"wrap": "wraps", "saturate": "saturates after each beat"}[spec.accumulator_overflow or ""]

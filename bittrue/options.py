@@ -19,9 +19,10 @@ from golden.checks import (
 from golden.formats import KNOWN
 from golden.platform_table import PLATFORMS
 from golden.rounding import OVERFLOWS, ROUNDINGS
+from golden.sparsity import SPARSITIES
 from golden.spec import Spec
 
-from .design import parse_pair, read_toml, to_spec, with_real_weights
+from .design import parse_pair, read_toml, to_spec, with_real_weights, with_stored_weights
 from .platform import check_contradictions
 from .table import with_table
 
@@ -55,6 +56,9 @@ _OPTIONS = [
     _option("cols", int, "Columns of processing elements, outputs of N (default: 8).", _ARRAY),
     _option("lanes", int, "Products per element and cycle (default: 1).", _ARRAY),
     _option("depth", int, "Largest K of a tile (default: 512).", _ARRAY),
+    _option("outputs", int, "Largest N of a layer, of array matrix_vector (default: 64).", _ARRAY),
+    _option("stored_weights", Path, "Npz with w (K, N), codes that array matrix_vector holds from the start.", _ARRAY),
+    _option("sparsity", str, f"Zeros among the weights, of array matrix_vector: {', '.join(SPARSITIES)}.", _ARRAY),
     _option("multiplier_style", str, f"Integer products: {', '.join(MULTIPLIER_STYLES)} (default: auto).", _ARRAY),
     _option("accumulator", int, "Accumulator width in bits (default: exact, from formats and depth).", _ARRAY),
     _option("accumulator_overflow", str, f"What a narrower accumulator does: {', '.join(OVERFLOWS)}.", _ARRAY),
@@ -101,8 +105,9 @@ def _spec(design: Path | None, flags: dict) -> Spec:
     weights_from = flags.pop("weights_from", None)
     if "clip" in flags:
         flags["clip"] = parse_pair(flags["clip"])
-    table = flags.pop("table", None)
+    table, stored = flags.pop("table", None), flags.pop("stored_weights", None)
     given = read_toml(design) if design else {}
     check_contradictions(flags, flags.get("platform", given.get("platform")))
     given |= with_table(flags, table) if table else flags
+    given = with_stored_weights(given, stored) if stored else given
     return to_spec(with_real_weights(given, weights_from) if weights_from else given)

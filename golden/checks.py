@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any, cast
 
 from .checks_codes import check_codes
+from .checks_matrix_vector import check_matrix_vector, is_matrix
 from .checks_precision import check_precision
 from .checks_vector import check_vector
 from .formats import Bipolar, Integer, OutputFormat
@@ -14,7 +15,7 @@ from .platform_table import PLATFORMS
 from .rounding import OVERFLOWS, ROUNDINGS
 from .rules import RULES, Rule
 
-ARRAYS = ("output_stationary", "vector", "bit_serial")
+ARRAYS = ("output_stationary", "vector", "bit_serial", "matrix_vector")
 REQUANTIZERS = ("none", "shift", "multiplier", "thresholds", *RULES)
 ZERO_POINT_ORDERS = ("after_rounding", "before_rounding")
 THRESHOLD_SEARCHES = ("binary", "parallel")
@@ -22,7 +23,7 @@ ACTIVATIONS = ("none", "relu", "relu6")
 MULTIPLIER_STYLES = ("auto", "logic", "dsp")
 LOGIC_BITS = 4
 MAX_SHIFT = 62
-LIMITS = {"rows": 1024, "cols": 1024, "lanes": 1024, "depth": 1 << 24}
+LIMITS = {"rows": 1024, "cols": 1024, "lanes": 1024, "depth": 1 << 24, "outputs": 1 << 16}
 OPERAND_WIDTH = 32
 PAIRS = ("accumulator_range", "clip")
 THRESHOLD_OUTPUT = 8
@@ -37,6 +38,7 @@ def check(spec):
         rule(spec)
     check_vector(spec)
     check_precision(spec)
+    check_matrix_vector(spec)
 
 
 def _kinds(spec):
@@ -44,6 +46,8 @@ def _kinds(spec):
         value, kind = getattr(spec, field.name), cast(Any, field.type)
         if field.name in PAIRS:
             fits = _is_pair(value)
+        elif field.name == "stored_weights":
+            fits = value is None or is_matrix(value)
         else:
             fits = _is_table(value) if field.name == "table" else isinstance(value, kind)
         if not fits or (isinstance(value, bool) and kind is not bool):
@@ -92,7 +96,7 @@ def _accumulator(spec):
         lo, hi = spec.sum_range
         raise ValueError(
             f"accumulator must be at least {spec.exact_accumulator_width} bits, not {spec.accumulator}: "
-            f"{spec.depth} products of {spec.activations} and {spec.weights} sum to {lo}..{hi}; "
+            f"{spec.most_products} products of {spec.activations} and {spec.weights} sum to {lo}..{hi}; "
             f"or give accumulator_overflow"
         )
 
@@ -256,6 +260,8 @@ def _is_table(value):
 def _kind(field):
     if field.name == "table":
         return "integers"
+    if field.name == "stored_weights":
+        return "a matrix of integers"
     if field.name in PAIRS:
         return "a pair of integers"
     return {

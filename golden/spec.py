@@ -10,6 +10,7 @@ from .checks import LOGIC_BITS, MAX_SHIFT, check
 from .formats import Bipolar, Codebook, Format, Integer
 from .ops import int_bits
 from .rules import RULES, SHIFT_BITS
+from .sparsity import GROUP, KEPT, most_products
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,12 @@ class Spec:
     rows, cols, lanes : the array: rows outputs of M, cols outputs of N, `lanes` products per cycle and element. The
         vector unit has one row, of cols channels that may each have activations of their own: a[m, k, n].
     depth : largest K that a tile may have.
+    outputs : largest N of a layer on a matrix-vector unit, which keeps all its weights; 1 to 65536. Other arrays ignore
+        it.
+    stored_weights : codes of a layer [K][N] that a matrix-vector unit holds from the start, or None: they come over a
+        stream.
+    sparsity : "none", or "2:4": of each 4 consecutive weights along K at most 2 are other than zero, and a
+        matrix-vector unit multiplies only 2, so that a beat brings twice `lanes` activations.
     accumulator : accumulator width in bits (two's complement); None derives the exact width.
     accumulator_overflow : "wrap" or "saturate"; needed where the accumulator is narrower than exact. A saturating
         accumulator clips after each beat, that is after each `beat_depth` products in order of k, whose sum is exact.
@@ -66,6 +73,9 @@ class Spec:
     cols: int = 8
     lanes: int = 1
     depth: int = 512
+    outputs: int = 64
+    stored_weights: tuple[tuple[int, ...], ...] | None = None
+    sparsity: str = "none"
     accumulator: int | None = None
     accumulator_overflow: str | None = None
     accumulator_range: tuple[int, int] | None = None
@@ -112,9 +122,14 @@ class Spec:
         return scale_interval(self.product_range, self.lanes)
 
     @property
+    def most_products(self):
+        """Products of one sum that can be other than zero: `depth`, or those that the sparsity leaves of them."""
+        return self.depth if self.sparsity == "none" else most_products(self.depth)
+
+    @property
     def sum_range_of_formats(self):
         """Interval of every partial sum of up to `depth` products (equation 2.2)."""
-        return scale_interval(self.product_range, self.depth)
+        return scale_interval(self.product_range, self.most_products)
 
     @property
     def sum_range(self):
@@ -255,8 +270,8 @@ class Spec:
 
     @property
     def beat_depth(self):
-        """Products of one sum that one beat brings."""
-        return self.lanes
+        """Products of one sum that one beat brings, zeros of sparse weights included."""
+        return self.lanes if self.sparsity == "none" else self.lanes * GROUP // KEPT
 
     def beats(self, k):
         """Beats that a sum of k products takes: ceil(k / beat_depth)."""

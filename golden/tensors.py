@@ -8,6 +8,7 @@ from .checks import MAX_SHIFT
 from .checks_precision import RUN_TIME
 from .derive import SCALES, derived, takes
 from .extras import axis_sizes, extras
+from .folds import check_layer, stored_arrays
 from .formats import Codebook
 from .ieee import Float
 from .mac import accumulate, accumulator_range
@@ -65,13 +66,14 @@ def operands(spec, arrays):
     if unknown := sorted(set(arrays) - known):
         raise ValueError(f"{unknown[0]}: this design takes no such array; it takes {', '.join(sorted(known))}")
     a = _activations(spec, _required(arrays, "a"))
-    w = _codes("w", _required(arrays, "w"), spec.weights, ndim=2)
+    w = _codes("w", _required(stored_arrays(spec) | dict(arrays), "w"), spec.weights, ndim=2)
     if a.shape[1] != w.shape[0]:
         raise ValueError(f"a has K = {a.shape[1]} columns and w has K = {w.shape[0]} rows; they must be equal")
     if a.ndim == 3 and a.shape[2] != w.shape[1]:
         raise ValueError(f"a has N = {a.shape[2]} channels and w has N = {w.shape[1]} columns; they must be equal")
     if a.shape[1] > spec.depth:
         raise ValueError(f"a has K = {a.shape[1]}; this design's depth is {spec.depth}")
+    check_layer(spec, w)
     zero_points = {
         name: _scalar(name, arrays[name], fmt)
         for name, fmt in zip(ZERO_POINTS, (spec.activations, spec.weights), strict=True)

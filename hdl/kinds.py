@@ -7,9 +7,11 @@ from amaranth.lib import wiring
 
 from golden.spec import Spec
 
-from . import timing
+from . import matrix_vector_timing, timing
 from .array import Array
 from .layout import Beat, input_beats, output_beats
+from .matrix_vector import MatrixVector
+from .matrix_vector_layout import mv_input_beats, mv_output_beats
 from .vector import VectorUnit, vector_latency
 from .vector_layout import vector_inputs
 from .vector_timing import vector_described
@@ -36,6 +38,9 @@ KINDS = {
     "output_stationary": Kind(Array, input_beats, output_beats, timing.latency, timing.described),
     "vector": Kind(VectorUnit, vector_inputs, output_beats, vector_latency, vector_described),
     "bit_serial": Kind(Array, input_beats, output_beats, timing.latency, timing.described_by_planes),
+    "matrix_vector": Kind(
+        MatrixVector, mv_input_beats, mv_output_beats, matrix_vector_timing.latency, matrix_vector_timing.described
+    ),
 }
 
 

@@ -45,11 +45,12 @@ class OutputStage(wiring.Component):
             "enable": Out(1),
             "y": Out(stream.Signature(packet(y_beat(spec).width))),
         }
-        if spec.parameters:
-            ports["p"] = In(stream.Signature(packet(p_beat(spec).width)))
-        if spec.threshold_count:
-            ports["unsorted"] = Out(1)
-        super().__init__(ports)
+        super().__init__(ports | self.parameter_ports())
+
+    def parameter_ports(self):
+        """What comes in for parameters, and `unsorted` where they are thresholds."""
+        ports = {"p": In(stream.Signature(packet(p_beat(self.spec).width)))} if self.spec.parameters else {}
+        return ports | ({"unsorted": Out(1)} if self.spec.threshold_count else {})
 
     def elaborate(self, platform):
         m = Module()
@@ -57,7 +58,7 @@ class OutputStage(wiring.Component):
         m.submodules.output = shared(platform, skid)
         wiring.connect(m, skid.o, wiring.flipped(self.y))
         moves = skid.i.ready
-        parameters, loaded = self._parameters(m, platform, moves)
+        parameters, loaded = self.parameters(m, platform, moves)
         m.d.comb += self.enable.eq(moves & (loaded | ~self.take))
         valid, last = self._marks(m, moves)
         codes = self._requantizers(m, platform, moves, parameters)
@@ -77,7 +78,7 @@ class OutputStage(wiring.Component):
             ]
         return valid[-1], last[-1]
 
-    def _parameters(self, m, platform, moves):
+    def parameters(self, m, platform, moves):
         """The parameters in use, all columns side by side, and whether a waiting set is complete."""
         if not self.spec.parameters:
             return None, 1

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from golden.spec import Spec
 
 from .layout import p_beat
+from .matrix_vector_layout import is_resident, most_folds
 from .stream import packet
 from .words import Word, add_tree, tree_levels
 
@@ -31,11 +32,16 @@ def threshold_layout(spec: Spec):
     """What every column hears while thresholds are loaded.
 
     `valid`: `value` is the threshold `index` of the set that is being loaded; `swap`: from the next cycle on that set
-    is in use.
+    is in use. Of sets that stay: the place of the set that is being loaded, and of that which the sum beside needs.
     """
-    return data.StructLayout(
-        {"valid": 1, "swap": 1, "index": range(spec.threshold_count), "value": signed(spec.threshold_format.width)}
-    )
+    kept = {"loading": range(places(spec)), "in_use": range(places(spec))}
+    loaded = {"index": range(spec.threshold_count), "value": signed(spec.threshold_format.width)}
+    return data.StructLayout({"valid": 1} | (loaded | kept if is_resident(spec) else {"swap": 1} | loaded))
+
+
+def places(spec: Spec):
+    """Sets that a column has room for: one in use and one being loaded; where they stay, as many for each fold."""
+    return 2 * most_folds(spec) if is_resident(spec) else 2
 
 
 class ThresholdLoader(wiring.Component):
@@ -83,27 +89,30 @@ class ThresholdLoader(wiring.Component):
             m.d.sync += settling.eq(settling - 1)
         width = spec.threshold_format.width
         values = [self.i.p.data.word_select(column, width).as_signed() for column in range(spec.cols)]
-        self._check_order(m, accepted, index, values)
+        m.d.comb += self.unsorted.eq(out_of_order(m, accepted, index, values))
         told = [Cat(accepted, self.take & ~keeps, index, value) for value in values]
         m.d.comb += self.o.eq(Cat(told))
         return m
 
-    def _check_order(self, m, accepted, index, values):
-        unsorted, falls = Signal(name="out_of_order"), []
-        for column, value in enumerate(values):
-            before = Signal(value.shape(), name=f"before_{column}", reset_less=True)
-            with m.If(accepted):
-                m.d.sync += before.eq(value)
-            falls.append(value < before)
-        with m.If(accepted & (index != 0) & Cat(falls).any()):
-            m.d.sync += unsorted.eq(1)
-        m.d.comb += self.unsorted.eq(unsorted)
+
+def out_of_order(m, accepted, index, values):
+    """Rises, until reset, with a threshold, one of `values` for each column, below the one of its set before it."""
+    unsorted, falls = Signal(name="out_of_order"), []
+    for column, value in enumerate(values):
+        before = Signal(value.shape(), name=f"before_{column}", reset_less=True)
+        with m.If(accepted):
+            m.d.sync += before.eq(value)
+        falls.append(value < before)
+    with m.If(accepted & (index != 0) & Cat(falls).any()):
+        m.d.sync += unsorted.eq(1)
+    return unsorted
 
 
 class ThresholdCounter(wiring.Component):
     """y = smallest code + number of thresholds that are at most `acc`. Latency `threshold_latency`, throughput 1.
 
-    Subclasses count. Two sets of thresholds, one in use and one being loaded; loading goes on while `enable` is low.
+    Subclasses count. Two sets of thresholds, one in use and one being loaded, or as many for each fold of a layer;
+    loading goes on while `enable` is low.
     """
 
     has_reset = True
@@ -145,23 +154,30 @@ class BinarySearch(ThresholdCounter):
 
     def _count(self, m):
         spec, depth = self.spec, levels(self.spec)
-        bank = Signal()
-        with m.If(self.parameters.swap):
-            m.d.sync += bank.eq(~bank)
-        acc, in_use, decided = self.acc, bank, Const(0, 0)
+        in_use, loading = self._places(m)
+        acc, decided = self.acc, Const(0, 0)
         for level in range(depth):
-            reached = self._reached(m, level, acc, in_use, decided, ~bank)
+            reached = self._reached(m, level, acc, in_use, decided, loading)
             decided = self._hold(m, Cat(reached, decided), level + 1, f"decided_{level}")
             if level + 1 < depth:
                 acc = self._hold(m, acc, signed(spec.accumulator_width), f"acc_{level}")
-                in_use = self._hold(m, in_use, 1, f"bank_{level}")
+                in_use = self._hold(m, in_use, len(in_use), f"bank_{level}")
         return decided
+
+    def _places(self, m):
+        """Which of the sets is in use for the sum that comes now, and which is being loaded."""
+        if is_resident(self.spec):
+            return self.parameters.in_use, self.parameters.loading
+        bank = Signal()
+        with m.If(self.parameters.swap):
+            m.d.sync += bank.eq(~bank)
+        return bank, ~bank
 
     def _reached(self, m, level, acc, bank, decided, loading):
         """Whether the sum reaches the threshold in the middle of those that are still in question."""
         spec, below = self.spec, levels(self.spec) - 1 - level
         m.submodules[f"level_{level}"] = store = memory.Memory(
-            shape=signed(spec.threshold_format.width), depth=2 << level, init=[]
+            shape=signed(spec.threshold_format.width), depth=places(spec) << level, init=[]
         )
         write, read = store.write_port(), store.read_port(domain="comb")
         ordinal = Signal(levels(spec), name=f"ordinal_{level}")  # the count that the arriving threshold begins
@@ -180,20 +196,39 @@ class BinarySearch(ThresholdCounter):
 
 
 class ParallelCount(ThresholdCounter):
-    """All comparisons at once, thresholds in registers, and the sum of what they say."""
+    """All comparisons at once, thresholds in registers (where they stay: in memories), and the sum of what they say."""
 
     def _count(self, m):
         spec, flags = self.spec, []
+        threshold = self._kept if is_resident(spec) else self._in_use
         for index in range(spec.threshold_count):
-            waiting = Signal(signed(spec.threshold_format.width), name=f"waiting_{index}", reset_less=True)
-            in_use = Signal(signed(spec.threshold_format.width), name=f"in_use_{index}", reset_less=True)
-            with m.If(self.parameters.valid & (self.parameters.index == index)):
-                m.d.sync += waiting.eq(self.parameters.value)
-            with m.If(self.parameters.swap):
-                m.d.sync += in_use.eq(waiting)
-            flags.append(Word(self._hold(m, self.acc >= in_use, 1, f"reached_{index}"), 0, 1))
+            reached = self.acc >= threshold(m, index, self.parameters.valid & (self.parameters.index == index))
+            flags.append(Word(self._hold(m, reached, 1, f"reached_{index}"), 0, 1))
         with m.If(self.enable):
             return add_tree(m, flags, "count").value
+
+    def _in_use(self, m, index, arrives):
+        """The threshold in use, of two."""
+        shape = signed(self.spec.threshold_format.width)
+        waiting, in_use = (Signal(shape, name=f"{name}_{index}", reset_less=True) for name in ("waiting", "in_use"))
+        with m.If(arrives):
+            m.d.sync += waiting.eq(self.parameters.value)
+        with m.If(self.parameters.swap):
+            m.d.sync += in_use.eq(waiting)
+        return in_use
+
+    def _kept(self, m, index, arrives):
+        """The threshold of the sum's fold, from a memory."""
+        shape = signed(self.spec.threshold_format.width)
+        m.submodules[f"threshold_{index}"] = store = memory.Memory(shape=shape, depth=places(self.spec), init=[])
+        write, read = store.write_port(), store.read_port(domain="comb")
+        m.d.comb += [
+            write.en.eq(arrives),
+            write.addr.eq(self.parameters.loading),
+            write.data.eq(self.parameters.value),
+            read.addr.eq(self.parameters.in_use),
+        ]
+        return read.data
 
 
 def threshold_counter(spec: Spec) -> ThresholdCounter:

@@ -44,11 +44,13 @@ def to_verilog(spec: Spec) -> str:
     netlist = Netlist()
     top = AxiTop(spec)
     netlist.add(top, name=top.module_name)
-    return from_rtlil(netlist.modules.values(), spec.name)
+    return from_rtlil(netlist.modules.values(), spec.name, netlist.verbatim.values())
 
 
-def from_rtlil(modules, spec_file) -> str:
+def from_rtlil(modules, spec_file, verbatim=()) -> str:
     """Verilog of RTLIL modules, with nothing but what the design needs: no attributes, no initial values.
+
+    Modules that are empty boxes there stand in `verbatim`, in Verilog, and follow the others.
 
     Whatever matters is reset, so that an FPGA and an ASIC start alike.
     """
@@ -78,7 +80,7 @@ def from_rtlil(modules, spec_file) -> str:
             "rename -unescape",
             f"write_verilog {verilog}",
         )
-        return _with_locations(spec_file, _plain_register_names(verilog.read_text()))
+        return _with_locations(spec_file, "\n".join([_plain_register_names(verilog.read_text()), *verbatim]))
 
 
 def _with_locations(name, verilog):

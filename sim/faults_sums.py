@@ -79,13 +79,14 @@ def _times(a, part, factor):
 
 def _lane_orders(machine):
     """Lanes of one operand in another order, on whole beats with their pads: (step, cause, change)."""
-    lanes = machine.spec.lanes
+    sparse = machine.spec.sparsity != "none"  # then lanes of W have positions
+    lanes = machine.spec.beat_depth if sparse else machine.spec.lanes
     orders = {"reversed": np.arange(lanes)[::-1]}
     if lanes > 2:
         orders["swapped in pairs"] = np.minimum(np.arange(lanes) ^ 1, lanes - 1)
         orders["rotated by one"] = np.roll(np.arange(lanes), 1)
     for word, order in orders.items() if lanes > 1 else ():
-        for short in ("w", "a"):
+        for short in ("a",) if sparse else ("w", "a"):
             cause = f"lanes of {short.upper()} are {word} within a beat"
             yield "order", cause, lambda window, short=short, order=order: _reordered(window, short, order)
     if machine.spec.is_binary and lanes > 1 and (machine.tiling.beats * machine.spec.beat_depth - machine.tiling.k) % 2:

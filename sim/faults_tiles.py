@@ -47,12 +47,12 @@ def _resum(cause, change):
 def _chained(window):
     """Saturating accumulators, each tile beginning with what the one before left."""
     machine, spec = window.machine, window.spec
-    tiles_m = machine.tiling.grid[0]
     rows, cols = machine.tiling.tile_shape
     sums = np.zeros((machine.tiling.tiles, rows, cols), object)
     state = np.zeros(1, object)
     for tile in range(len(sums)):
-        down, across = tile % tiles_m * rows, tile // tiles_m * cols
+        tile_m, tile_n = machine.tiling.at(tile)
+        down, across = tile_m * rows, tile_n * cols
         here = slice(across, across + cols)
         a, w = columns_of(machine.a[down : down + rows], here), machine.w[:, here]
         sums[tile] = state = saturated(a, w, spec.beat_depth, spec.accumulator_width, state)
@@ -101,6 +101,11 @@ def _sources(machine):
             "all tiles take the {} of the first": (np.zeros_like(tile), column),
             "tiles take the {} of the next tile": (np.minimum(tile + 1, cut.tiles - 1), column),
         }
+    if cut.across_first and cut.grid[1] > 1:
+        sources |= {
+            "folds take the {} of the previous fold": ((tile - 1) % cut.grid[1], column),
+            "folds take the {} of the next fold": ((tile + 1) % cut.grid[1], column),
+        }
     if cut.grid[0] == 1 and cut.grid[1] > 2:
         sources["the second tile takes the {} of the first"] = np.where(tile == 1, 0, tile), column
     if cols > 1 and cut.n > 1:
@@ -111,8 +116,7 @@ def _sources(machine):
             "all columns take the {} of the first": (tile, np.zeros_like(column)),
         }
     return {
-        sentence: (of_tile // cut.grid[0])[:, None] * cols + of_column
-        for sentence, (of_tile, of_column) in sources.items()
+        sentence: cut.at(of_tile)[1][:, None] * cols + of_column for sentence, (of_tile, of_column) in sources.items()
     }
 
 
@@ -152,8 +156,10 @@ def _orders(machine):
     if cut.tiles > 1:
         yield _reorder("tiles are in reverse order", lambda tiles: tiles[::-1])
     if min(cut.grid) > 1:
-        across = np.arange(cut.tiles).reshape(cut.grid).T.reshape(-1)
-        yield _reorder("tiles go across first where the design goes down first", lambda tiles: tiles[across])
+        ways = ("down", "across") if cut.across_first else ("across", "down")
+        shape = cut.grid[::-1] if cut.across_first else cut.grid
+        other = np.arange(cut.tiles).reshape(shape).T.reshape(-1)
+        yield _reorder("tiles go {} first where the design goes {} first".format(*ways), lambda tiles: tiles[other])
     if rows * cut.tiles > 1:
         yield _reorder("outputs are one beat late", lambda tiles: _rolled(tiles, 1))
         yield _reorder("outputs are one beat early", lambda tiles: _rolled(tiles, -1))

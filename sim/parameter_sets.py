@@ -10,7 +10,7 @@ from .tiling import Tiling
 
 def parameter_sets(cut: Tiling, parameters, beats) -> Stream:
     """One set per tile, of so many `beats` each: the whole set of its tile column, or only its first beats."""
-    return _sets(cut, pack(p_beat(cut.spec), _codes(cut, parameters)), p_beats(cut.spec), beats)
+    return _sets(cut, packed_sets(cut, parameters), p_beats(cut.spec), beats)
 
 
 def codebook_sets(cut: Tiling, tables, beats) -> Stream:
@@ -33,6 +33,11 @@ def _by_rank(cut, values):
     every = np.zeros((tiles_n * cols, values.shape[1]), np.int64)
     every[: cut.n] = values
     return every.reshape(tiles_n, cols, -1).transpose(0, 2, 1).reshape(-1, cols)
+
+
+def packed_sets(cut: Tiling, parameters):
+    """The beats of whole sets, one after the other for each tile column."""
+    return pack(p_beat(cut.spec), _codes(cut, parameters))
 
 
 def _codes(cut, parameters):

@@ -3,8 +3,10 @@
 import numpy as np
 
 from golden.checks_precision import RUN_TIME
+from golden.folds import stored_arrays
 from golden.formats import Bipolar, Codebook, Integer
 from golden.minifloat import MiniFloat
+from golden.sparsity import pruned
 
 from .stimulus_codebook import random_tables, ranks, shuffled, zero_rank
 
@@ -38,6 +40,7 @@ def random_matrices(rng, spec, m, k, n, *, ends):
     if spec.array in RUN_TIME:
         a = _at_precisions(rng, spec.activations, a, spec.rows, zero_points.get("a_zero_point", 0))
         w = _at_precisions(rng, spec.weights, w.T, spec.cols, zero_points.get("w_zero_point", 0)).T.copy()
+    w = _kept_pattern(rng, spec, w)
     if spec.accumulator_range is not None:
         w = _kept_promise(spec, w, zero_points.get("w_zero_point", 0), **tables)
     if spec.array == "vector":
@@ -92,6 +95,13 @@ def _at_precisions(rng, fmt, codes, tile, zero):
             narrow = Integer(int(rng.integers(1, fmt.width)), signed=fmt.signed or zero > 0)
             part[:] = np.clip(narrow.wrap(part - zero) + zero, lo, hi)
     return codes
+
+
+def _kept_pattern(rng, spec, w):
+    """Weights with zeros where sparsity wants them; or those that the design has stored."""
+    if spec.stored_weights is not None:
+        return stored_arrays(spec)["w"]
+    return w if spec.sparsity == "none" else pruned(w, rng.random(w.shape))
 
 
 def _kept_promise(spec, w, zero, w_codebook=None):

@@ -6,12 +6,18 @@ from golden.spec import Spec
 from golden.tensors import Operands
 
 from .bit_serial import BitSerial
+from .matrix_vector import MatrixVectorTiling
 from .output_stationary import OutputStationary
 from .packing import Stream
 from .tiling import Tiling
 from .vector import Vector
 
-TILINGS: dict[str, type[Tiling]] = {"output_stationary": OutputStationary, "vector": Vector, "bit_serial": BitSerial}
+TILINGS: dict[str, type[Tiling]] = {
+    "output_stationary": OutputStationary,
+    "vector": Vector,
+    "bit_serial": BitSerial,
+    "matrix_vector": MatrixVectorTiling,
+}
 
 
 def tiling(spec: Spec, operands: Operands) -> Tiling:

@@ -14,8 +14,11 @@ from .packing import Stream, ends
 class Tiling:
     """One product, cut into tiles of `tile_shape` outputs, for one kind of array; subclasses know the kind.
 
-    For each tile column all tile rows follow each other, so that weights and parameters repeat.
+    For each tile column all tile rows follow each other, so that weights and parameters repeat; or, where a subclass
+    goes `across_first`, for each tile row all tile columns.
     """
+
+    across_first = False
 
     spec: Spec
     m: int
@@ -80,7 +83,14 @@ class Tiling:
     def place(self, m, n):
         """(tile number, row, column) that computes output [m, n]."""
         (tile_m, row), (tile_n, col) = divmod(m, self.tile_shape[0]), divmod(n, self.tile_shape[1])
-        return tile_n * self.grid[0] + tile_m, row, col
+        tile = tile_m * self.grid[1] + tile_n if self.across_first else tile_n * self.grid[0] + tile_m
+        return tile, row, col
+
+    def at(self, tile):
+        """Tile row and tile column of a tile by its number in the order of the streams."""
+        if self.across_first:
+            return tile // self.grid[1], tile % self.grid[1]
+        return tile % self.grid[0], tile // self.grid[0]
 
     def y_beat_index(self, m, n):
         """Which beat of the output stream brings output [m, n]."""
@@ -97,9 +107,12 @@ class Tiling:
     def in_tiles(self, outputs):
         """[padded M, padded N] as [tiles, tile rows, tile columns], tiles in the order of the streams."""
         (tiles_m, tiles_n), (rows, cols) = self.grid, self.tile_shape
-        return outputs.reshape(tiles_m, rows, tiles_n, cols).transpose(2, 0, 1, 3).reshape(-1, rows, cols)
+        order = (0, 2, 1, 3) if self.across_first else (2, 0, 1, 3)
+        return outputs.reshape(tiles_m, rows, tiles_n, cols).transpose(order).reshape(-1, rows, cols)
 
     def from_tiles(self, tiles):
         """The inverse of `in_tiles`."""
         (tiles_m, tiles_n), (rows, cols) = self.grid, self.tile_shape
+        if self.across_first:
+            return tiles.reshape(tiles_m, tiles_n, rows, cols).transpose(0, 2, 1, 3).reshape(self.padded_shape)
         return tiles.reshape(tiles_n, tiles_m, rows, cols).transpose(1, 2, 0, 3).reshape(self.padded_shape)

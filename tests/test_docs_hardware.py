@@ -8,6 +8,7 @@ import pytest
 from benchmarks.requantizers import CASES
 from golden.formats import parse
 from golden.spec import Spec
+from hdl import matrix_vector_timing
 from hdl.multiply import dot_product
 from hdl.requantize import requantizer_latency
 from hdl.thresholds import load_gap
@@ -80,3 +81,18 @@ def test_cycles_of_the_vector_unit(fields):
         expected = b + late + (s - 1) * max(m * b, gap + t) + m * b + latency
         assert vector_cycles(spec, b, m, s) == expected
         assert fields or expected == b * (1 + m * s) + latency
+
+
+@pytest.mark.parametrize("sparsity", ["none", "2:4"])
+def test_matrix_vector_formulas(sparsity):
+    """(M.1) and (M.2) for one layer, whose parameters or weights may load longer."""
+    assert "latency = E + Q + 5 " in TEXT and "cycles  = load + M F B + latency - 1 " in TEXT
+    assert "load    = max(F B, F S)\n" in TEXT
+    int8 = {"activations": parse("int8"), "weights": parse("int4")}
+    for fields in ({}, {"requantize": "thresholds", "output": parse("uint3")}):
+        spec = Spec(**int8, array="matrix_vector", rows=1, lanes=2, sparsity=sparsity, **fields)
+        e, q = dot_product(spec).latency + (sparsity != "none"), requantizer_latency(spec)
+        assert matrix_vector_timing.latency(spec) == e + q + 5
+        for m, b, f in ((1, 1, 1), (5, 3, 2), (2, 20, 7)):
+            told = max(f * b, f * spec.threshold_count) + m * f * b + e + q + 5 - 1
+            assert matrix_vector_timing.cycles(spec, [matrix_vector_timing.Layer(m, b, f)]) == told

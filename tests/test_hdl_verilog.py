@@ -81,6 +81,29 @@ DESIGNS = {
         **{"array": "vector", "requantize": "multiplier", "bias": "int8", "output": "int8", "y_zero_point": True},
     ),
     "vector, bipolar": design("bipolar", "bipolar", 1, 2, 5, array="vector", requantize="thresholds", output="uint2"),
+    "matrix-vector": design(
+        *("uint8", "int4", 1, 3, 2),
+        **{"array": "matrix_vector", "outputs": 7, "requantize": "multiplier", "bias": "int12", "output": "uint8"},
+        **{"a_zero_point": True, "w_zero_point": True, "y_zero_point": True},
+    ),
+    "matrix-vector, one product": design("int4", "int4", 1, 1, array="matrix_vector", outputs=1, depth=1),
+    "matrix-vector, bipolar": design("bipolar", "bipolar", 1, 2, 5, array="matrix_vector"),
+    "matrix-vector, thresholds": design(
+        *("int4", "int4", 1, 2, 4), array="matrix_vector", sparsity="2:4", requantize="thresholds", output="uint2"
+    ),
+    "matrix-vector, parallel thresholds": design(
+        *("int4", "int4", 1, 2),
+        **{"array": "matrix_vector", "requantize": "thresholds", "output": "uint2", "threshold_search": "parallel"},
+    ),
+    "matrix-vector, stored": design(
+        *("int8", "int3", 1, 2, 2),
+        **{"array": "matrix_vector", "stored_weights": ((1, -2, 3), (-4, 0, 2), (3, 3, 1))},
+    ),
+    "matrix-vector, stored and sparse": design(
+        *("int8", "float4_e2m1fn", 1, 2, 2),
+        **{"array": "matrix_vector", "sparsity": "2:4", "stored_weights": ((1, 0, 15),), "requantize": "shift"},
+        **{"output": "int8"},
+    ),
     "vector, one beat": design("int4", "int4", 1, 2, 64, array="vector"),
     "dpu": design("int8", "int8", requantize="shift", output="int8", rounding="dpu"),
     "bit planes": design(
@@ -267,21 +290,37 @@ def fixed_modules(spec, text):
 
 
 GRID = ("_schedule", "_column", "_pe")
+
+
+def elements(spec):
+    """Instances of the processing element: one for each row of a column, or each column of the only row."""
+    return {"vector": 0, "matrix_vector": spec.cols}.get(spec.array, spec.rows)
+
+
 PARTS = {"output_stationary": GRID, "bit_serial": GRID, "vector": ("_weights", "_channel")}
+
+
+def parts(spec):
+    """Names of the modules that only some designs have."""
+    if spec.array == "matrix_vector":
+        loaded, stored = ["_weights", "_weight_loader"], [f"_weights_{column}" for column in range(spec.cols)]
+        weights = stored if spec.stored_weights else loaded
+        return ["_vectors", "_sequence", "_pe", *weights, *["_parameters"] * bool(spec.parameters)]
+    bank = ["_thresholds"] if spec.threshold_count else ["_parameters"] * bool(spec.parameters)
+    return ["_entry", *PARTS[spec.array], *bank]
 
 
 @EACH_DESIGN
 def test_one_module_per_distinct_component(name, verilog):
     spec, text = DESIGNS[name], verilog(name)
-    kinds = ["", "_array", "_entry", "_output", "_output_stage", "_requantize", *PARTS[spec.array]]
-    bank = ["_thresholds"] if spec.threshold_count else ["_parameters"] * bool(spec.parameters)
+    kinds = ["", "_array", "_output", "_output_stage", "_requantize"]
     tables = ["_codebook", "_codebooks"] if c_beats(spec) else []
-    assert fixed_modules(spec, text) == sorted(kinds + bank + tables)
+    assert fixed_modules(spec, text) == sorted(kinds + parts(spec) + tables)
     bodies = modules(text)
     assert len(bodies) == len(module_names(text)) == len(set(bodies.values()))
     instances = re.findall(rf"^  ({spec.name}\w*) \w+ \($", text, flags=re.M)
     assert set(instances) == set(bodies) - {spec.name}
-    assert instances.count(f"{spec.name}_pe") == (spec.rows if PARTS[spec.array] == GRID else 0)
+    assert instances.count(f"{spec.name}_pe") == elements(spec)
     assert instances.count(f"{spec.name}_channel") == (spec.cols if spec.array == "vector" else 0)
     assert instances.count(f"{spec.name}_requantize") == spec.cols
 

@@ -38,9 +38,12 @@ PARALLEL = {"threshold_search": "parallel"}
 THRESHOLDS = {
     "search": Spec(**COUNTS, rows=2, cols=3, lanes=2, output=parse("int4"), name="axi_search"),
     "parallel": Spec(**COUNTS, **PARALLEL, rows=3, cols=2, output=parse("int4"), clip=(-3, 2), name="axi_parallel"),
+    "resident": Spec(
+        **COUNTS, array="matrix_vector", rows=1, cols=3, lanes=2, outputs=7, output=parse("uint3"), name="axi_resident"
+    ),
     "signs": Spec(**COUNTS, rows=1, cols=2, output=parse("bipolar"), name="axi_signs"),
 }
-DESIGNS |= {name: THRESHOLDS[name] for name in ("search", "parallel")}
+DESIGNS |= {name: THRESHOLDS[name] for name in ("search", "parallel", "resident")}
 CODEBOOK = {"activations": parse("int4"), "weights": parse("codebook2_int5")}
 CODEBOOKS = {"codebook": Spec(**CODEBOOK, **SCALED, rows=2, cols=3, lanes=2, name="axi_codebook")}
 DEPTHS = (11, 2)
@@ -53,7 +56,8 @@ def frames(stream):
 
 
 def y_frames(spec, y):
-    """What must come out: all tile rows of a tile column, then the next; in a tile the last row first.
+    """What must come out: all tile rows of a tile column, then the next; in a tile the last row first. Of a
+    matrix-vector unit: row after row, all its columns.
 
     In a beat column 0 has the lowest bits.
     """
@@ -63,6 +67,8 @@ def y_frames(spec, y):
         word = sum(int(code) << index * spec.y.width for index, code in enumerate(row))
         return word.to_bytes(-(-spec.cols * spec.y.width // 8), "little").hex()
 
+    if spec.array == "matrix_vector":
+        return ["".join(beat(row[n : n + spec.cols]) for n in range(0, len(row), spec.cols)) for row in raw]
     return [
         "".join(beat(raw[row, n : n + spec.cols]) for row in reversed(range(m, m + spec.rows)))
         for n in range(0, y.shape[1], spec.cols)
@@ -121,7 +127,7 @@ def unsorted_sets(spec):
             yield pack(p_beat(spec), codes).tobytes().hex()
 
 
-@pytest.mark.parametrize("name", ["search", "parallel"])
+@pytest.mark.parametrize("name", ["search", "parallel", "resident"])
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_unsorted_thresholds(name, simulator, tmp_path):
     (tmp_path / "unsorted.json").write_text(json.dumps(list(unsorted_sets(THRESHOLDS[name]))))

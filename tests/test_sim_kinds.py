@@ -14,6 +14,7 @@ KINDS = {
     "output_stationary": {"rows": 3, "cols": 4, "lanes": 2},
     "vector": {"rows": 1, "cols": 4, "lanes": 2},
     "bit_serial": {"rows": 3, "cols": 4, "lanes": 20},
+    "matrix_vector": {"rows": 1, "cols": 4, "lanes": 2, "outputs": 9},
 }
 LAYERS = {
     "multiplier": {
@@ -96,6 +97,7 @@ BUSY = {
     "output_stationary": ((64, 512, 64), {"depth": 512}),
     "vector": ((1200, 9, 24), {"rows": 1, "lanes": 1, "depth": 9}),
     "bit_serial": ((64, 512, 64), {"depth": 512, "lanes": 32}),
+    "matrix_vector": ((64, 512, 64), {"rows": 1, "depth": 512, "outputs": 64}),
 }
 
 
