@@ -27,6 +27,7 @@ from .progress import Progress
 
 RUN_INPUTS = "inputs.npz"
 RUN_OUTPUTS = "hardware.npz"
+MOST_PASS_ROWS = 256
 NOTES = ("y", "cycles", "beat_cycles", "stall", "verilog_sha256")
 
 
@@ -72,7 +73,8 @@ def random_inputs(spec: Spec, outputs: int, seed: int) -> dict:
     n = 2 * spec.cols + 1
     k = min(spec.depth, 4 * max(spec.beat_depth, spec.rows) + spec.beat_depth // 2 + 1)
     k, n = layer_size(spec, k, n)
-    m = max(-(-outputs // n), spec.rows + 1)
+    tile = min(spec.pass_rows, MOST_PASS_ROWS) if spec.array == "weight_stationary" else spec.rows
+    m = max(-(-outputs // n), tile + 1)
     with as_input_error(ValueError):
         return random_arrays(unnamed(spec), m=m, k=k, n=n, seed=seed)
 

@@ -59,6 +59,7 @@ _OPTIONS = [
     _option("outputs", int, "Largest N of a layer, of array matrix_vector (default: 64).", _ARRAY),
     _option("stored_weights", Path, "Npz with w (K, N), codes that array matrix_vector holds from the start.", _ARRAY),
     _option("sparsity", str, f"Zeros among the weights, of array matrix_vector: {', '.join(SPARSITIES)}.", _ARRAY),
+    _option("pass_rows", int, "Weight stationary: rows of A per pass, accumulators per column (default: 256).", _ARRAY),
     _option("multiplier_style", str, f"Integer products: {', '.join(MULTIPLIER_STYLES)} (default: auto).", _ARRAY),
     _option("accumulator", int, "Accumulator width in bits (default: exact, from formats and depth).", _ARRAY),
     _option("accumulator_overflow", str, f"What a narrower accumulator does: {', '.join(OVERFLOWS)}.", _ARRAY),

@@ -159,7 +159,7 @@ def explain(result: Comparison):
     m, n = first.index
     channel = f", {n}" if result.given.a.ndim == 3 else ""
     lines = [
-        f"first difference: y[{m}, {n}], tile {first.tile}, array row {first.row}, column {first.col}",
+        f"first difference: y[{m}, {n}], tile {first.tile}, {first.row_is} {first.row}, column {first.col}",
         f"  operands   a[{m}, 0{channel}] = {first.a_first} .. a[{m}, {last}{channel}] = {first.a_last}; "
         f"w[0, {n}] = {first.w_first} .. w[{last}, {n}] = {first.w_last}",
         f"  hardware   {first.hardware:>12}  {first.hardware_bits}",

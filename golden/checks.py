@@ -15,7 +15,7 @@ from .platform_table import PLATFORMS
 from .rounding import OVERFLOWS, ROUNDINGS
 from .rules import RULES, Rule
 
-ARRAYS = ("output_stationary", "vector", "bit_serial", "matrix_vector")
+ARRAYS = ("output_stationary", "vector", "bit_serial", "matrix_vector", "weight_stationary")
 REQUANTIZERS = ("none", "shift", "multiplier", "thresholds", *RULES)
 ZERO_POINT_ORDERS = ("after_rounding", "before_rounding")
 THRESHOLD_SEARCHES = ("binary", "parallel")
@@ -23,7 +23,7 @@ ACTIVATIONS = ("none", "relu", "relu6")
 MULTIPLIER_STYLES = ("auto", "logic", "dsp")
 LOGIC_BITS = 4
 MAX_SHIFT = 62
-LIMITS = {"rows": 1024, "cols": 1024, "lanes": 1024, "depth": 1 << 24, "outputs": 1 << 16}
+LIMITS = {"rows": 1024, "cols": 1024, "lanes": 1024, "depth": 1 << 24, "outputs": 1 << 16, "pass_rows": 1 << 16}
 OPERAND_WIDTH = 32
 PAIRS = ("accumulator_range", "clip")
 THRESHOLD_OUTPUT = 8

@@ -28,7 +28,8 @@ class Spec:
         which only a saturating accumulator can tell, and no other result.
         "bit_serial" multiplies bit planes: the precision of each tile is chosen at run time, up to that of the formats.
     rows, cols, lanes : the array: rows outputs of M, cols outputs of N, `lanes` products per cycle and element. The
-        vector unit has one row, of cols channels that may each have activations of their own: a[m, k, n].
+        vector unit has one row, of cols channels that may each have activations of their own: a[m, k, n]. Where weights
+        are stationary, rows * lanes steps of K.
     depth : largest K that a tile may have.
     outputs : largest N of a layer on a matrix-vector unit, which keeps all its weights; 1 to 65536. Other arrays ignore
         it.
@@ -36,6 +37,8 @@ class Spec:
         stream.
     sparsity : "none", or "2:4": of each 4 consecutive weights along K at most 2 are other than zero, and a
         matrix-vector unit multiplies only 2, so that a beat brings twice `lanes` activations.
+    pass_rows : largest M of one pass of a weight-stationary array, which has so many accumulators for each column;
+        1 to 65536. Other arrays ignore it.
     accumulator : accumulator width in bits (two's complement); None derives the exact width.
     accumulator_overflow : "wrap" or "saturate"; needed where the accumulator is narrower than exact. A saturating
         accumulator clips after each beat, that is after each `beat_depth` products in order of k, whose sum is exact.
@@ -76,6 +79,7 @@ class Spec:
     outputs: int = 64
     stored_weights: tuple[tuple[int, ...], ...] | None = None
     sparsity: str = "none"
+    pass_rows: int = 256
     accumulator: int | None = None
     accumulator_overflow: str | None = None
     accumulator_range: tuple[int, int] | None = None
@@ -270,7 +274,12 @@ class Spec:
 
     @property
     def beat_depth(self):
-        """Products of one sum that one beat brings, zeros of sparse weights included."""
+        """Products of one sum that one beat brings, zeros of sparse weights included.
+
+        Of a weight-stationary array those of a whole column.
+        """
+        if self.array == "weight_stationary":
+            return self.rows * self.lanes
         return self.lanes if self.sparsity == "none" else self.lanes * GROUP // KEPT
 
     def beats(self, k):

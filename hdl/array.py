@@ -9,13 +9,13 @@ from . import timing
 from .column import Columns
 from .entry import Entry
 from .layout import input_beats, output_beats
-from .mac import a_bundle_width, flags_layout, w_bundle_width
+from .mac import flags_layout, w_bundle_width
 from .multiply import dot_product
 from .output import OutputStage
 from .requantize import require_hardware
 from .schedule import Schedule
 from .share import shared
-from .skew import Skew
+from .skew import skewed
 from .stream import array_ports, connect_ports
 from .words import unused
 
@@ -76,14 +76,6 @@ class Array(wiring.Component):
         ]
         return m
 
-    def _skewed(self, m, platform, name, enable, channels, width, value):
-        if channels == 1:
-            return value
-        skew = Skew(self.spec.name, channels, width)
-        m.submodules[name] = shared(platform, skew)
-        m.d.comb += [skew.enable.eq(enable), skew.i.eq(value)]
-        return skew.o
-
     def _grid(self, m, platform, enable, entry, schedule):
         """The columns, activations skewed by row, weights by column.
 
@@ -91,8 +83,8 @@ class Array(wiring.Component):
         """
         spec = self.spec
         acc = spec.accumulator_width
-        a = self._skewed(m, platform, "a_skew", enable, spec.rows, a_bundle_width(spec), entry.a_out)
-        w = self._skewed(m, platform, "w_skew", enable, spec.cols, w_bundle_width(spec), entry.w_out)
+        a = skewed(m, platform, "a_skew", enable, spec.name, spec.rows, entry.a_out)
+        w = skewed(m, platform, "w_skew", enable, spec.name, spec.cols, entry.w_out)
         drains = []
         for first in range(0, spec.cols, GROUP):
             count = min(GROUP, spec.cols - first)
@@ -101,15 +93,16 @@ class Array(wiring.Component):
             m.d.comb += [
                 columns.enable.eq(enable),
                 columns.a_in.eq(a),
-                columns.w_in.eq(_words(w, first, count, w_bundle_width(spec))),
-                columns.flags_in.eq(_words(schedule.column_flags, first, count, flags_layout(spec).size)),
-                columns.starts.eq(_words(schedule.starts, first, count, 1)),
+                columns.w_in.eq(words_from(w, first, count, w_bundle_width(spec))),
+                columns.flags_in.eq(words_from(schedule.column_flags, first, count, flags_layout(spec).size)),
+                columns.starts.eq(words_from(schedule.starts, first, count, 1)),
             ]
             a = columns.a_out
             drains += [columns.drains.word_select(index, acc) for index in range(count)]
         m.d.comb += unused(a, "a")
-        return self._skewed(m, platform, "drain_skew", enable, spec.cols, acc, Cat(reversed(drains)))
+        return skewed(m, platform, "drain_skew", enable, spec.name, spec.cols, Cat(reversed(drains)))
 
 
-def _words(bundle, first, count, width):
+def words_from(bundle, first, count, width):
+    """`count` words of a bundle, from word `first` on."""
     return bundle[first * width : (first + count) * width]

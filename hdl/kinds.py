@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 
 from golden.spec import Spec
 
-from . import matrix_vector_timing, timing
+from . import matrix_vector_timing, timing, weight_layout, weight_timing
 from .array import Array
 from .layout import Beat, input_beats, output_beats
 from .matrix_vector import MatrixVector
@@ -15,6 +15,7 @@ from .matrix_vector_layout import mv_input_beats, mv_output_beats
 from .vector import VectorUnit, vector_latency
 from .vector_layout import vector_inputs
 from .vector_timing import vector_described
+from .weight_stationary import WeightStationaryArray
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Kind:
 
     component : the array of a spec; its streams in and out have the short names that `inputs` and `outputs` give.
     inputs, outputs : the beat of each stream, by short name.
-    latency : cycles from a tile's last beat in to its first beat out.
+    latency : cycles from a tile's last beat in to its first beat out; weight stationary: of the same row of A.
     timing : what the manifest says of time: `latency_is`, and `cycles`, a formula with `cycles_is`.
     """
 
@@ -40,6 +41,13 @@ KINDS = {
     "bit_serial": Kind(Array, input_beats, output_beats, timing.latency, timing.described_by_planes),
     "matrix_vector": Kind(
         MatrixVector, mv_input_beats, mv_output_beats, matrix_vector_timing.latency, matrix_vector_timing.described
+    ),
+    "weight_stationary": Kind(
+        WeightStationaryArray,
+        weight_layout.input_beats,
+        weight_layout.output_beats,
+        weight_timing.latency,
+        weight_timing.described,
     ),
 }
 

@@ -68,9 +68,9 @@ def zero_points(spec: Spec):
 def has_pad_mark(spec: Spec):
     """Whether A beats carry a `pad` bit: both operands bipolar, so that no pair of codes multiplies to zero.
 
-    `pad` says that the beat's last lane holds no pair. Any other lanes without a pair must cancel two by two.
+    `pad` says that the last of the `beat_depth` pairs of each sum is none; others without a pair cancel two by two.
     """
-    return spec.is_binary and spec.lanes > 1
+    return spec.is_binary and spec.beat_depth > 1
 
 
 def marks(spec: Spec):

@@ -114,7 +114,13 @@ def accumulated(m, spec: Spec, flags, acc, beat: Word):
     """The accumulator after a beat: 0 or itself, perhaps raised, and the beat added or subtracted, within its width."""
     lo, hi = -(1 << len(acc) - 1), (1 << len(acc) - 1) - 1
     kept = Word(Mux(flags.first, 0, _raised(spec, flags, acc)), lo, hi)
-    total = add_or_subtract(kept, beat, flags["negative"]) if "negative" in marks(spec) else add(kept, beat)
+    subtracts = "negative" in marks(spec)
+    return reduced(m, spec, add_or_subtract(kept, beat, flags["negative"]) if subtracts else add(kept, beat))
+
+
+def reduced(m, spec: Spec, total: Word):
+    """A sum as the accumulator holds it: its low bits, or where it saturates the nearest that it can hold."""
+    lo, hi = -(1 << spec.accumulator_width - 1), (1 << spec.accumulator_width - 1) - 1
     if spec.accumulator_is_exact or spec.accumulator_overflow == "wrap":
         return total.value
     wide = Signal(total.shape)

@@ -17,6 +17,16 @@ def delay(m: Module, value, cycles: int, name: str) -> Value:
     return line[-len(value) :]
 
 
+def skewed(m: Module, platform, name, enable, design, channels, value) -> Value:
+    """Channel c of `channels` words side by side, c enabled cycles later, by a submodule of this name."""
+    if channels == 1:
+        return value
+    skew = Skew(design, channels, len(value) // channels)
+    m.submodules[name] = shared(platform, skew)
+    m.d.comb += [skew.enable.eq(enable), skew.i.eq(value)]
+    return skew.o
+
+
 class Delay(wiring.Component):
     """`o` is `i` of `cycles` (a power of two) enabled cycles ago: one register, or two delays of half the length."""
 

@@ -62,16 +62,17 @@ def _missing(machine):
     last_beat = (machine.tiling.beats - 1) * lanes
     first, last = slice(0, lanes), slice(last_beat, k)
     faults = [("the last product is missing", slice(k - 1, k), 0), ("the first product is missing", slice(0, 1), 0)]
+    part = machine.tiling.part
     if lanes > 1:
-        faults += [("the last beat is missing", last, 0), ("the first beat is missing", first, 0)]
-    faults += [("the last beat counts twice", last, 2), ("the first beat counts twice", first, 2)]
+        faults += [(f"the last {part} is missing", last, 0), (f"the first {part} is missing", first, 0)]
+    faults += [(f"the last {part} counts twice", last, 2), (f"the first {part} counts twice", first, 2)]
     if machine.spec.array == "bit_serial":  # beats hold planes: sim.faults_planes
         del faults[2:]
     for cause, part, factor in faults:
-        yield "sum", cause, lambda window, part=part, factor=factor: (_times(window.a, part, factor), window.w)
+        yield "sum", cause, lambda window, part=part, factor=factor: (times(window.a, part, factor), window.w)
 
 
-def _times(a, part, factor):
+def times(a, part, factor):
     a = a.copy()
     a[:, part] *= factor
     return a
@@ -90,10 +91,10 @@ def _lane_orders(machine):
             cause = f"lanes of {short.upper()} are {word} within a beat"
             yield "order", cause, lambda window, short=short, order=order: _reordered(window, short, order)
     if machine.spec.is_binary and lanes > 1 and (machine.tiling.beats * machine.spec.beat_depth - machine.tiling.k) % 2:
-        yield "sum", "the pad mark is ignored: the last lane of a tile counts", lambda window: _beats(window)[:2]
+        yield "sum", "the pad mark is ignored: the last lane of a tile counts", lambda window: whole_beats(window)[:2]
 
 
-def _beats(window):
+def whole_beats(window):
     """Decoded operands with the pads of the last beat, and whether its last lane is marked as no pair."""
     spec, k = window.spec, window.machine.tiling.k
     missing = window.machine.tiling.beats * spec.beat_depth - k
@@ -110,10 +111,10 @@ def _beats(window):
 
 
 def _reordered(window, short, order):
-    a, w, marked = _beats(window)
+    a, w, marked = whole_beats(window)
     index = (np.arange(len(w)).reshape(-1, len(order))[:, order]).reshape(-1)
     a, w = (a, w[index]) if short == "w" else (a[:, index], w)
-    return (_times(a, slice(-1, None), 0) if marked else a), w
+    return (times(a, slice(-1, None), 0) if marked else a), w
 
 
 def _products(machine):

@@ -37,11 +37,19 @@ def _earlier(tiles):
 def _resum(cause, change):
     def y(window):
         machine = window.machine
-        changed = change(machine.tiling.in_tiles(machine.accumulators))
+        tiles = machine.tiling.in_tiles(machine.accumulators)
+        changed = change(tiles * _present(machine.tiling, tiles))
         sums = wrapped(window.pick(machine.tiling.from_tiles(changed)), machine.spec.accumulator_width)
         return window.codes(sums)
 
     return Hypothesis("sum", cause, y)
+
+
+def _present(cut, tiles):
+    """Whether each row of each tile comes, [tiles, rows, 1]: padding rows are not sent to every kind of array."""
+    present = np.zeros((*tiles.shape[:2], 1), np.int64)
+    present[cut.leaving] = 1
+    return present
 
 
 def _chained(window):
@@ -145,7 +153,7 @@ def _orders(machine):
     cut = machine.tiling
     rows, cols = cut.tile_shape
     if rows > 1:
-        yield _reorder("rows are in reverse order within each tile", lambda tiles: tiles[:, ::-1])
+        yield _reorder("rows are in reverse order within each tile", lambda tiles: _upside_down(cut, tiles))
     if cols > 1:
         yield _reorder("columns are in reverse order within each tile", lambda tiles: tiles[:, :, ::-1])
         yield Hypothesis("order", "columns of W are in reverse order within each tile", _columns_of_w_reversed)
@@ -160,15 +168,23 @@ def _orders(machine):
         shape = cut.grid[::-1] if cut.across_first else cut.grid
         other = np.arange(cut.tiles).reshape(shape).T.reshape(-1)
         yield _reorder("tiles go {} first where the design goes {} first".format(*ways), lambda tiles: tiles[other])
-    if rows * cut.tiles > 1:
-        yield _reorder("outputs are one beat late", lambda tiles: _rolled(tiles, 1))
-        yield _reorder("outputs are one beat early", lambda tiles: _rolled(tiles, -1))
+    if cut.y_beats > 1:
+        yield _reorder("outputs are one beat late", lambda tiles: _rolled(cut, tiles, 1))
+        yield _reorder("outputs are one beat early", lambda tiles: _rolled(cut, tiles, -1))
 
 
-def _rolled(tiles, by):
-    """Each tile leaves last row first."""
-    beats = tiles[:, ::-1].reshape(-1, tiles.shape[2])
-    return np.roll(beats, by, axis=0).reshape(tiles.shape)[:, ::-1]
+def _upside_down(cut, tiles):
+    tile, row = cut.leaving
+    heights = np.bincount(tile)
+    turned = tiles.copy()
+    turned[tile, row] = tiles[tile, heights[tile] - 1 - row]
+    return turned
+
+
+def _rolled(cut, tiles, by):
+    rolled = tiles.copy()
+    rolled[cut.leaving] = np.roll(tiles[cut.leaving], by, axis=0)
+    return rolled
 
 
 def _reorder(cause, change):

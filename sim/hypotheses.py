@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from .faults_channels import channel_faults
 from .faults_layers import layer_faults
 from .faults_outputs import output_faults
+from .faults_passes import pass_faults
 from .faults_planes import plane_faults
 from .faults_sums import sum_faults
 from .faults_tiles import tile_faults
@@ -29,5 +30,6 @@ STEPS = (
 
 def hypotheses(machine: Machine) -> Iterator[Hypothesis]:
     """Every fault that this design and this product could show, the commoner of each kind first."""
-    for faults in (output_faults, plane_faults, sum_faults, tile_faults, channel_faults, layer_faults):
+    tiles = (sum_faults, pass_faults, tile_faults)
+    for faults in (output_faults, plane_faults, *tiles, channel_faults, layer_faults):
         yield from faults(machine)

@@ -18,7 +18,8 @@ from .faults_tables import before_table
 class Mismatch:
     """One output that differs: its place, its operands, and golden's way to its code, step by step.
 
-    `tile`, `row`, `col` say which processing element computed it, in which tile of the stream. `rounded` is the value
+    `tile`, `row`, `col` say which processing element computed it, in which tile of the stream; `row_is` names what
+    `row` counts. `rounded` is the value
     after the shift, before activation, zero point and clip. The bits are those of the output format.
 
     With requantize float32, `scaled` is the float32 product, which may be a fraction or infinite. With thresholds,
@@ -44,6 +45,7 @@ class Mismatch:
     rounded: int
     reached: int | None = None
     table_input: int | None = None
+    row_is: str = "array row"
 
 
 def mismatch(machine, hardware, m, n) -> Mismatch:
@@ -68,6 +70,7 @@ def mismatch(machine, hardware, m, n) -> Mismatch:
         hardware_bits=_bits(hardware[m, n], spec.y),
         golden_bits=_bits(code, spec.y),
         accumulator=accumulator,
+        row_is=machine.tiling.row_is,
         **_steps(spec, accumulator, parameters),
     )
 

@@ -11,12 +11,14 @@ from .output_stationary import OutputStationary
 from .packing import Stream
 from .tiling import Tiling
 from .vector import Vector
+from .weight_stationary import WeightStationary
 
 TILINGS: dict[str, type[Tiling]] = {
     "output_stationary": OutputStationary,
     "vector": Vector,
     "bit_serial": BitSerial,
     "matrix_vector": MatrixVectorTiling,
+    "weight_stationary": WeightStationary,
 }
 
 

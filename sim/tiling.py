@@ -1,6 +1,7 @@
 """How a product [M, K] x [K, N] lies on an array: what the kinds of arrays have in common."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,6 +20,9 @@ class Tiling:
     """
 
     across_first = False
+    part: ClassVar[str] = "beat"  # what brings `beat_depth` products of a sum, in words
+
+    row_is: ClassVar[str] = "array row"  # what a row of a tile is, in words
 
     spec: Spec
     m: int
@@ -95,6 +99,12 @@ class Tiling:
     def y_beat_index(self, m, n):
         """Which beat of the output stream brings output [m, n]."""
         raise NotImplementedError
+
+    @property
+    def leaving(self):
+        """The tile, and the row in it, that each beat of the output stream brings: by default the last row first."""
+        rows = self.tile_shape[0]
+        return np.repeat(np.arange(self.tiles), rows), np.tile(np.arange(rows)[::-1], self.tiles)
 
     def streams(self, operands: Operands) -> dict[str, Stream]:
         """The beats of each input stream, by its short name."""

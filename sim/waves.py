@@ -5,6 +5,7 @@ from pathlib import Path
 from golden.spec import Spec
 from hdl.array import GROUP
 from hdl.kinds import kind_of
+from hdl.weight_element import partial_shape
 
 from .bench import PERIOD_NS, RESET_CYCLES
 
@@ -12,7 +13,7 @@ BEFORE = 20  # cycles shown before the marker
 
 
 def save_file(spec: Spec, waves: Path, cycle: int, row: int, col: int) -> str:
-    """A save file that shows the streams and, where sums stay in them, one processing element.
+    """A save file that shows the streams and what sums the output: one processing element, or a column of them.
 
     It opens with the marker in a cycle, counted from the end of reset: that in which the output beat was accepted.
     """
@@ -29,7 +30,8 @@ def save_file(spec: Spec, waves: Path, cycle: int, row: int, col: int) -> str:
         lines.append(f"-{stream}")
         lines += [f"bench.dut.{stream}_{part}" for part in ("tvalid", "tready", "tlast")]
         lines.append(f"bench.dut.{stream}_tdata[{8 * beat.bytes - 1}:0]")
-    return "\n".join([*lines, *_element(spec, row, col)]) + "\n"
+    inside = {"output_stationary": _element, "weight_stationary": _weight_column}.get(spec.array, _nothing)
+    return "\n".join([*lines, *inside(spec, row, col)]) + "\n"
 
 
 def _streams(spec):
@@ -38,9 +40,24 @@ def _streams(spec):
     return inputs | {f"m_axis_{name}": beat for name, beat in kind.outputs(spec).items()}
 
 
+def _nothing(spec, row, col):
+    return []
+
+
+def _weight_column(spec, row, col):
+    path = f"bench.dut.array.columns_{col - col % GROUP}.column_{col % GROUP}"
+    total = f"[{partial_shape(spec, spec.rows).width - 1}:0]"
+    return [
+        f"-column {col}: its first and its last element, its accumulators",
+        f"{path}.row_0.marks_in[1:0]",
+        f"{path}.row_{spec.rows - 1}.marks_in[1:0]",
+        f"{path}.row_{spec.rows - 1}.sum_out{total}",
+        *(f"bench.dut.array.accumulator_{col}.{name}" for name in ("valid", "first", f"sum{total}")),
+        f"bench.dut.array.accumulator_{col}.acc[{spec.accumulator_width - 1}:0]",
+    ]
+
+
 def _element(spec, row, col):
-    if spec.array != "output_stationary":
-        return []
     path = f"bench.dut.array.columns_{col - col % GROUP}.column_{col % GROUP}.row_{row}"
     bits = f"[{spec.accumulator_width - 1}:0]"
     return [

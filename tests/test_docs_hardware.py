@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import kinds
 from benchmarks.requantizers import CASES
 from golden.formats import parse
 from golden.spec import Spec
-from hdl import matrix_vector_timing
+from hdl import matrix_vector_timing, weight_timing
 from hdl.multiply import dot_product
 from hdl.requantize import requantizer_latency
 from hdl.thresholds import load_gap
@@ -96,3 +97,29 @@ def test_matrix_vector_formulas(sparsity):
         for m, b, f in ((1, 1, 1), (5, 3, 2), (2, 20, 7)):
             told = max(f * b, f * spec.threshold_count) + m * f * b + e + q + 5 - 1
             assert matrix_vector_timing.cycles(spec, [matrix_vector_timing.Layer(m, b, f)]) == told
+
+
+def test_layers_on_each_kind_of_array():
+    """The closed forms, which `benchmarks kinds` and the simulation tests find to be true."""
+    section = TEXT[TEXT.index("| M x K x N |") :].split("\n\n")[0]
+    told = [tuple(line.strip("| ").split(" | ")) for line in section.splitlines()[2:]]
+    assert told == [tuple(map(str, kinds.row(kind, layer))) for layer in kinds.LAYERS for kind in kinds.KINDS]
+
+
+def test_cycles_of_the_weight_stationary_array():
+    """(W.1), (W.2) and (W.3), which the simulations count."""
+    shape = {"array": "weight_stationary", "rows": 4, "cols": 3, "lanes": 2}
+    formats = {"activations": parse("int8"), "weights": parse("int8"), "output": parse("int8")}
+    spec = Spec(**formats, **shape, requantize="shift")
+    latency, b = 4 + 3 + dot_product(spec).latency + requantizer_latency(spec) + 2, [9, 9, 2, 2, 2, 5]
+    assert weight_timing.latency(spec) == latency
+    tiles = [(9, 2), (2, 3), (5, 1)]
+    expected = 4 + sum(max(rows, 4) for rows in b[:-1]) + b[-1] + latency + 1
+    assert weight_timing.cycles(spec, tiles) == expected
+    spec = Spec(**formats, **shape, requantize="thresholds")
+    latency = 4 + 3 + dot_product(spec).latency + requantizer_latency(spec) + 2
+    s, g, gap = [255, 1, 255], [9, 9 + 4 + 4, 4], load_gap(spec)
+    late = max(0, s[0] - (4 + g[0] + latency - requantizer_latency(spec) - 1))
+    late += sum(max(0, gap + s[j] - g[j]) for j in (1, 2))
+    expected = 4 + sum(max(rows, 4) for rows in b[:-1]) + b[-1] + latency + 1 + late
+    assert weight_timing.cycles(spec, tiles, s) == expected

@@ -56,6 +56,8 @@ VALUES = [
     *[({field: 1025}, f"{field} must be at most 1024, not 1025") for field in ("rows", "cols", "lanes")],
     ({"depth": 2**24 + 1}, "depth must be at most 16777216, not 16777217"),
     *[({"name": name}, f"{NAME_RULE}, not {name!r}") for name in ("", "8x8", "_a", "a-b", "a b", "a\n", "é", "a" * 65)],
+    ({"pass_rows": 0}, "pass_rows must be positive, not 0"),
+    ({"pass_rows": 65537}, "pass_rows must be at most 65536, not 65537"),
     ({"array": "vector"}, "rows must be 1 with array 'vector', not 8"),
     ({"activations": parse("int33")}, "activations must be at most 32 bits wide, not int33"),
     ({"weights": parse("uq16.17")}, "weights must be at most 32 bits wide, not uq16.17"),
@@ -141,6 +143,8 @@ def test_wrong_values(changes, message):
     [
         {field: limit for field, limit in (("rows", 1024), ("cols", 1024), ("lanes", 1024), ("depth", 2**24))},
         {"rows": 1, "cols": 1, "lanes": 1, "depth": 1},
+        {"array": "weight_stationary", "pass_rows": 1},
+        {"array": "weight_stationary", "pass_rows": 65536},
         {"name": "a" * 64},
         {"activations": parse("int32"), "weights": parse("uint32"), "output": parse("int64")},
         {"activations": parse("uint31"), "weights": parse("uint32"), "depth": 1},
@@ -326,3 +330,10 @@ def test_is_binary(a, w, binary):
 @pytest.mark.parametrize(("k", "lanes", "beats"), [(1, 1, 1), (1, 4, 1), (4, 4, 1), (5, 4, 2), (512, 3, 171)])
 def test_beats(k, lanes, beats):
     assert spec(lanes=lanes).beats(k) == beats
+
+
+@pytest.mark.parametrize(("k", "rows", "lanes", "beats"), [(1, 1, 1, 1), (12, 3, 4, 1), (13, 3, 4, 2), (512, 8, 3, 22)])
+def test_beats_of_stationary_weights(k, rows, lanes, beats):
+    """One beat of A brings rows * lanes steps of K."""
+    built = spec(array="weight_stationary", rows=rows, lanes=lanes)
+    assert (built.beat_depth, built.beats(k)) == (rows * lanes, beats)

@@ -60,6 +60,7 @@ DESIGNS = {
         for rule, output in zip(HARDWARE_RULES, ("int8", "uint8", "int16", "int16", "int8"), strict=True)
     },
     "thresholds": design("int4", "int4", requantize="thresholds", output="uint3", clip=(0, 5)),
+    "thresholds of every code": design("int4", "int4", requantize="thresholds", output="uint3"),
     "parallel thresholds": design(
         *("int4", "int4", 1, 1), requantize="thresholds", output="int2", threshold_search="parallel"
     ),
@@ -110,6 +111,20 @@ DESIGNS = {
         "int8", "uint4", 3, 2, 5, array="bit_serial", a_zero_point=True, requantize="shift", output="int8"
     ),
     "bit planes, narrow sums": design("int1", "uint1", 1, 1, 17, array="bit_serial", depth=1),
+    "weight stationary": design(
+        *("uint8", "int8", 5, 4, 2),
+        **{"array": "weight_stationary", "pass_rows": 7, "requantize": "multiplier", "bias": "int12"},
+        **{"output": "uint8", "a_zero_point": True, "w_zero_point": True, "y_zero_point": True},
+    ),
+    "weight stationary, one element": design("int4", "int4", 1, 1, array="weight_stationary", pass_rows=1),
+    "weight stationary, bipolar": design("bipolar", "bipolar", 3, 2, array="weight_stationary", output="bipolar"),
+    "weight stationary, saturating": design(
+        *("int6", "uint3", 3, 2, 5),
+        **{"array": "weight_stationary", "pass_rows": 1, "accumulator": 7, "accumulator_overflow": "saturate"},
+    ),
+    "weight stationary, thresholds": design(
+        *("int4", "int4", 1, 2, 2), array="weight_stationary", requantize="thresholds", output="uint3"
+    ),
     "widest": design("int32", "uint32", 1, 2, output="int64", requantize="shift", rounding="toward_zero"),
 }
 EACH_DESIGN = pytest.mark.parametrize("name", DESIGNS)
@@ -189,6 +204,7 @@ def random_design(seed):
             "multiplier_bits": pick((8, 31)),
             "multiplier_style": pick(MULTIPLIER_STYLES),
         }
+        fields |= {"array": pick(("output_stationary", "weight_stationary")), "pass_rows": pick((1, 2, 7))}
         fields |= {name: pick((False, False, True)) for name in ("a_zero_point", "w_zero_point", "y_zero_point")}
         fields |= {"bias": pick(("int8", "uint3", "int20"))} if pick((False, True)) else {}
         fields |= {"output": pick((*formats, "int40"))} if pick((False, True, True)) else {}
@@ -275,7 +291,9 @@ def test_no_parameter_stream_without_parameters(name, verilog):
     assert "s_axis_p" not in verilog(name)
 
 
-EACH_KIND = pytest.mark.parametrize("name", ["int8", "every parameter", "bipolar", "bipolar weights"])
+EACH_KIND = pytest.mark.parametrize(
+    "name", ["int8", "every parameter", "bipolar", "bipolar weights", "weight stationary"]
+)
 
 
 def modules(text):
@@ -284,9 +302,12 @@ def modules(text):
 
 
 def fixed_modules(spec, text):
-    """Names of the modules whose kind does not depend on the size of the array: no delays, skews, groups of columns."""
+    """Names of the modules whose kind does not depend on the size of the array: no delays, skews, groups of columns.
+
+    Elements of a weight-stationary array differ in the width of their sums.
+    """
     names = [name.removeprefix(spec.name) for name in module_names(text)]
-    return sorted(name for name in names if not re.fullmatch(r"_(delay|skew|columns)_\d+(x\d+)?", name))
+    return sorted(name for name in names if not re.fullmatch(r"_(delay|skew|columns|pe)_\d+(x\d+)?", name))
 
 
 GRID = ("_schedule", "_column", "_pe")
@@ -298,6 +319,7 @@ def elements(spec):
 
 
 PARTS = {"output_stationary": GRID, "bit_serial": GRID, "vector": ("_weights", "_channel")}
+PARTS |= {"weight_stationary": ("_schedule", "_column", "_accumulator")}
 
 
 def parts(spec):
@@ -320,7 +342,7 @@ def test_one_module_per_distinct_component(name, verilog):
     assert len(bodies) == len(module_names(text)) == len(set(bodies.values()))
     instances = re.findall(rf"^  ({spec.name}\w*) \w+ \($", text, flags=re.M)
     assert set(instances) == set(bodies) - {spec.name}
-    assert instances.count(f"{spec.name}_pe") == elements(spec)
+    assert len([name for name in instances if re.fullmatch(rf"{spec.name}_pe(_\d+)?", name)]) == elements(spec)
     assert instances.count(f"{spec.name}_channel") == (spec.cols if spec.array == "vector" else 0)
     assert instances.count(f"{spec.name}_requantize") == spec.cols
 
@@ -339,7 +361,7 @@ def test_rows_cost_no_columns(name):
     """A tall array repeats one instance per row and one per column, never one per element."""
     spec = DESIGNS[name].with_(rows=24, cols=9)
     text = to_verilog(spec)
-    assert len(re.findall(rf"^  {spec.name}_(?:pe|column|requantize) \w+ \($", text, flags=re.M)) == 24 + 9 + 9
+    assert len(re.findall(rf"^  {spec.name}_(?:pe(?:_\d+)?|column|requantize) \w+ \($", text, flags=re.M)) == 24 + 9 + 9
 
 
 @EACH_DESIGN

@@ -29,6 +29,9 @@ DESIGNS = {
     "multiplier": Spec(**INT8, **SCALED, rows=3, cols=4, lanes=2, y_zero_point=True, name="axi_multiplier"),
     "binary": Spec(**SIGNS, rows=2, cols=3, lanes=5, bias=parse("int5"), output=parse("bipolar"), name="axi_binary"),
     "planes": Spec(**INT8, rows=3, cols=2, lanes=4, array="bit_serial", w_zero_point=True, name="axi_planes"),
+    "stationary": Spec(
+        **INT8, **SCALED, rows=3, cols=2, lanes=2, array="weight_stationary", pass_rows=4, name="axi_stationary"
+    ),
     "mixed": Spec(**MIXED, rows=4, cols=2, lanes=1, name="axi_mixed"),
 }
 CHANNELS = {"array": "vector", "rows": 1, "cols": 3, "lanes": 2}
@@ -55,12 +58,16 @@ def frames(stream):
     return [stream.data[begin:end].tobytes().hex() for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def y_frames(spec, y):
-    """What must come out: all tile rows of a tile column, then the next; in a tile the last row first. Of a
-    matrix-vector unit: row after row, all its columns.
+def tile_rows(spec):
+    """Rows of a tile in the order in which they leave: the last one first, but the first where weights stay."""
+    return range(spec.pass_rows) if spec.array == "weight_stationary" else range(spec.rows)[::-1]
 
-    In a beat column 0 has the lowest bits.
+
+def y_frames(spec, y):
+    """What must come out: all tile rows of a tile column, then the next; of a matrix-vector unit row after row, all
+    its columns. In a beat column 0 has the lowest bits.
     """
+    rows = tile_rows(spec)
     raw = to_bits(y, spec.y)
 
     def beat(row):
@@ -70,16 +77,16 @@ def y_frames(spec, y):
     if spec.array == "matrix_vector":
         return ["".join(beat(row[n : n + spec.cols]) for n in range(0, len(row), spec.cols)) for row in raw]
     return [
-        "".join(beat(raw[row, n : n + spec.cols]) for row in reversed(range(m, m + spec.rows)))
+        "".join(beat(raw[row, n : n + spec.cols]) for row in (m + row for row in rows))
         for n in range(0, y.shape[1], spec.cols)
-        for m in range(0, y.shape[0], spec.rows)
+        for m in range(0, y.shape[0], len(rows))
     ]
 
 
 def product(spec, k, seed):
     """Frames of each stream for a product of two by two tiles."""
     draw = threshold_operands if spec.threshold_count else random_operands
-    given = draw(spec, 2 * spec.rows, k, 2 * spec.cols, seed)
+    given = draw(spec, 2 * len(tile_rows(spec)), k, 2 * spec.cols, seed)
     streams = {name: frames(stream) for name, stream in input_streams(spec, given).items()}
     return streams | {"y": y_frames(spec, golden(spec, given))}
 

@@ -15,6 +15,7 @@ KINDS = {
     "vector": {"rows": 1, "cols": 4, "lanes": 2},
     "bit_serial": {"rows": 3, "cols": 4, "lanes": 20},
     "matrix_vector": {"rows": 1, "cols": 4, "lanes": 2, "outputs": 9},
+    "weight_stationary": {"rows": 3, "cols": 4, "lanes": 2, "pass_rows": 5},
 }
 LAYERS = {
     "multiplier": {
@@ -98,6 +99,7 @@ BUSY = {
     "vector": ((1200, 9, 24), {"rows": 1, "lanes": 1, "depth": 9}),
     "bit_serial": ((64, 512, 64), {"depth": 512, "lanes": 32}),
     "matrix_vector": ((64, 512, 64), {"rows": 1, "depth": 512, "outputs": 64}),
+    "weight_stationary": ((64, 512, 64), {"depth": 512, "pass_rows": 64}),
 }
 
 

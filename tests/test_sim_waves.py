@@ -14,6 +14,7 @@ from bittrue.progress import Progress
 from sim.bench import PERIOD_NS, RESET_CYCLES
 from sim.simulators import SIMULATORS, WAVES, SimulationError, available, check_waves
 from sim.streams import tiling
+from sim.waves import save_file as saved
 
 QUIET = Progress(quiet=True)
 
@@ -67,6 +68,22 @@ def test_names_signals_that_the_waves_hold(run):
     assert len(named) > 10
     held = signals(folder.run(simulator) / WAVES)
     assert named - held == set()
+
+
+def test_names_signals_of_a_weight_stationary_array(tmp_path):
+    if not available("icarus") or shutil.which("fst2vcd") is None:
+        pytest.skip("needs Icarus and fst2vcd (Debian: apt-get install iverilog gtkwave)")
+    size = {"rows": 2, "cols": 17, "lanes": 2, "depth": 16, "pass_rows": 4}
+    spec = to_spec({"array": "weight_stationary", "activations": "int4", "weights": "int3", **size})
+    folder = flows.generate(spec, tmp_path / "x", QUIET)
+    flows.simulate(folder, "icarus", flows.random_inputs(spec, 40, 5), QUIET, stall=0.2, seed=5, waves=True)
+    flows.compare_run(folder, "icarus", QUIET)
+    held = signals(folder.run("icarus") / WAVES)
+    for column in (0, 16):
+        text = saved(spec, folder.run("icarus") / WAVES, 30, 1, column)
+        named = {line for line in text.splitlines() if line.startswith("bench.")}
+        assert f"bench.dut.array.accumulator_{column}.acc[{spec.accumulator_width - 1}:0]" in named
+        assert named - held == set()
 
 
 def test_shows_the_beat_at_the_marker(run):
