@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from . import formats, generation, luts, requantizers, simulation
+from . import formats, generation, kinds, luts, requantizers, simulation
 
 BENCHMARKS = {
     "generation": generation,
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "luts": luts,
     "requantizers": requantizers,
     "formats": formats,
+    "kinds": kinds,
 }
 README = Path(__file__).resolve().parent.parent / "README.md"
 

@@ -30,6 +30,5 @@ STEPS = (
 
 def hypotheses(machine: Machine) -> Iterator[Hypothesis]:
     """Every fault that this design and this product could show, the commoner of each kind first."""
-    tiles = (sum_faults, pass_faults, tile_faults)
-    for faults in (output_faults, plane_faults, *tiles, channel_faults, layer_faults):
+    for faults in (output_faults, plane_faults, sum_faults, pass_faults, tile_faults, channel_faults, layer_faults):
         yield from faults(machine)
