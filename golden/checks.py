@@ -4,6 +4,7 @@ import re
 from dataclasses import fields
 from typing import Any, cast
 
+from .checks_blocks import check_blocks
 from .checks_codes import check_codes
 from .checks_matrix_vector import check_matrix_vector, is_matrix
 from .checks_precision import check_precision
@@ -25,7 +26,7 @@ LOGIC_BITS = 4
 MAX_SHIFT = 62
 LIMITS = {"rows": 1024, "cols": 1024, "lanes": 1024, "depth": 1 << 24, "outputs": 1 << 16, "pass_rows": 1 << 16}
 OPERAND_WIDTH = 32
-PAIRS = ("accumulator_range", "clip")
+PAIRS = ("accumulator_range", "clip", "scale_range")
 THRESHOLD_OUTPUT = 8
 TABLE_INPUT = 16
 FLOAT_OUTPUT = 16
@@ -34,8 +35,10 @@ _NAME = r"[a-zA-Z][a-zA-Z0-9_]{0,63}"
 
 def check(spec):
     """Raises TypeError for a field of a wrong kind, ValueError for a wrong value."""
-    for rule in (_kinds, _shape, _operands, _accumulator, _requantizer, _table, _output, _thresholds, _platform):
+    for rule in (_kinds, _shape, _operands, check_blocks, _accumulator, _requantizer, _table, _output):
         rule(spec)
+    _thresholds(spec)
+    _platform(spec)
     check_vector(spec)
     check_precision(spec)
     check_matrix_vector(spec)
@@ -154,6 +157,8 @@ def _table(spec):
 
 
 def _output(spec):
+    if spec.is_float_sum:
+        return
     if not isinstance(spec.output, OutputFormat | None):
         raise ValueError(f"output must be an integer, fixed-point or bipolar format, not {spec.output}")
     if spec.output is None:

@@ -11,12 +11,15 @@ class Extra:
     """Codes of one format along named axes: "m", "k", "n", and others that `axis_sizes` knows.
 
     An array without the first axes holds for all of them. Where the array may be left out, `default` is the code that
-    it is full of.
+    it is full of; `pad` is the code of rows and columns that do not exist. `specials` says whether codes that are no
+    numbers are taken.
     """
 
     fmt: Format
     axes: tuple[str, ...]
     default: int | None = None
+    pad: int = 0
+    specials: bool = False
 
 
 def precisions(spec: Spec) -> dict[str, Extra]:
@@ -31,11 +34,19 @@ def precisions(spec: Spec) -> dict[str, Extra]:
 
 def extras(spec: Spec) -> dict[str, Extra]:
     """The extra arrays that a product on this design takes, by name."""
-    tables = {"w_codebook": Extra(spec.weights.entry, ("n", "entries"))} if isinstance(spec.weights, Codebook) else {}
-    return precisions(spec) | tables
+    axes = {"a_block_scale": ("m", "blocks"), "w_block_scale": ("blocks", "n")}
+    taken = precisions(spec) | {
+        name: Extra(fmt, axes[name], pad=max(fmt.code_range[0], 0), specials=spec.is_float_sum)
+        for name, fmt in spec.scale_formats.items()
+    }
+    if spec.w_block_zero_point:
+        taken["w_block_zero_point"] = Extra(spec.weights, axes["w_block_scale"], default=0)
+    if isinstance(spec.weights, Codebook):
+        taken["w_codebook"] = Extra(spec.weights.entry, ("n", "entries"))
+    return taken
 
 
 def axis_sizes(spec: Spec, m, k, n) -> dict[str, int]:
-    """Length of each axis of the arrays of a product [m, k] x [k, n]."""
+    """Length of each axis of the arrays of a product [m, k] x [k, n]; "blocks" counts the blocks along K."""
     entries = spec.weights.entries if isinstance(spec.weights, Codebook) else 0
-    return {"m": m, "k": k, "n": n, "entries": entries}
+    return {"m": m, "k": k, "n": n, "entries": entries, "blocks": spec.blocks(k)}

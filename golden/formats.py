@@ -12,6 +12,7 @@ import numpy as np
 
 from .minifloat import MINIFLOATS, MiniFloat
 from .ops import where
+from .scale_formats import SCALE_FORMATS, PowerScale
 from .signed_formats import AdditivePowersOfTwo, PowerOfTwo, SignedField, SignMagnitude
 
 MAX_WIDTH = 64  # so that every code is an int64
@@ -176,7 +177,7 @@ class Codebook:
         return self.name
 
 
-Format = Integer | Bipolar | Ternary | SignedField | MiniFloat | Codebook
+Format = Integer | Bipolar | Ternary | SignedField | MiniFloat | Codebook | PowerScale
 OutputFormat = Integer | Bipolar
 SIGNED_FIELDS = {fmt.prefix: fmt for fmt in (SignMagnitude, PowerOfTwo, AdditivePowersOfTwo)}
 
@@ -202,6 +203,8 @@ def parse(name):
         return Ternary()
     if name in MINIFLOATS:
         return MINIFLOATS[name]
+    if name in SCALE_FORMATS:
+        return SCALE_FORMATS[name]
     if match := re.fullmatch(r"(sm|pot|apot)([0-9]{1,6})", name):
         return SIGNED_FIELDS[match[1]](int(match[2]))
     if match := re.fullmatch(rf"codebook([0-9]{{1,6}})(?:_({_INTEGER}))?", name):

@@ -72,8 +72,10 @@ def _scaled(value, spec, y_zero_point, **factors):
 def requantize_array(acc, spec, **parameters):
     """`requantize` on numpy arrays, in int64 where the ranges of the spec prove that enough, else in Python integers.
 
-    acc is [..., N]; thresholds are [N, T]. Returns int64 codes of the shape of acc.
+    acc is [..., N]; thresholds are [N, T]. Returns int64 codes of the shape of acc; patterns of float32 stay as they are.
     """
+    if spec.is_float_sum:
+        return np.asarray(acc)
     top = 1 << spec.code.width
     if spec.rule is not None and spec.rule.wraps:
         lo, hi = spec.biased_range  # what follows is int32 times at most 31 bits

@@ -10,6 +10,7 @@ from .checks import LOGIC_BITS, MAX_SHIFT, check
 from .formats import Bipolar, Codebook, Format, Integer
 from .ops import int_bits
 from .rules import RULES, SHIFT_BITS
+from .scale_formats import PowerScale
 from .sparsity import GROUP, KEPT, most_products
 
 
@@ -39,6 +40,13 @@ class Spec:
         matrix-vector unit multiplies only 2, so that a beat brings twice `lanes` activations.
     pass_rows : largest M of one pass of a weight-stationary array, which has so many accumulators for each column;
         1 to 65536. Other arrays ignore it.
+    block : elements along K, a multiple of lanes, that share scales and zero points, or 0; the last block may be short.
+    a_block_scale, w_block_scale : formats of the scales that each block of a row of A, of a column of W, has at run
+        time: float8_e8m0fnu, a small float, float16, bfloat16 or an unsigned integer; or None (equation 10.1).
+    w_block_zero_point : whether each block of a column of W has a zero point, a code of the weights' format.
+    scale_range : (lo, hi) that codes of float8_e8m0fnu scales are promised to lie in, which bounds exact sums, or None.
+    block_sum : how block sums are scaled and added: "exact", or "float32" in order of k, each step rounded; with
+        "float32" and no block, the sums of beats are so added. The output is then float32.
     accumulator : accumulator width in bits (two's complement); None derives the exact width.
     accumulator_overflow : "wrap" or "saturate"; needed where the accumulator is narrower than exact. A saturating
         accumulator clips after each beat, that is after each `beat_depth` products in order of k, whose sum is exact.
@@ -80,6 +88,12 @@ class Spec:
     stored_weights: tuple[tuple[int, ...], ...] | None = None
     sparsity: str = "none"
     pass_rows: int = 256
+    block: int = 0
+    a_block_scale: Format | None = None
+    w_block_scale: Format | None = None
+    w_block_zero_point: bool = False
+    scale_range: tuple[int, int] | None = None
+    block_sum: str = "exact"
     accumulator: int | None = None
     accumulator_overflow: str | None = None
     accumulator_range: tuple[int, int] | None = None
@@ -113,7 +127,7 @@ class Spec:
     @property
     def w_range(self):
         """Interval of a decoded weight less its zero point."""
-        return _operand_range(self.weights, self.w_zero_point)
+        return _operand_range(self.weights, self.w_zero_point or self.w_block_zero_point)
 
     @property
     def product_range(self):
@@ -132,8 +146,40 @@ class Spec:
 
     @property
     def sum_range_of_formats(self):
-        """Interval of every partial sum of up to `depth` products (equation 2.2)."""
-        return scale_interval(self.product_range, self.most_products)
+        """Interval of every partial sum of up to `depth` products (equation 2.2), scaled (10.2)."""
+        return scale_interval(product_interval(self.product_range, self.scales_range), self.most_products)
+
+    @property
+    def is_float_sum(self):
+        """Whether sums are formed in float32, so that accumulators and outputs are its bit patterns."""
+        return self.block_sum == "float32"
+
+    @property
+    def scale_formats(self):
+        """Formats of the block scales that the design takes, by name, with the codes promised by `scale_range`."""
+        formats = {"a_block_scale": self.a_block_scale, "w_block_scale": self.w_block_scale}
+        promised = PowerScale(*self.scale_range or ())
+        return {
+            name: promised if isinstance(fmt, PowerScale) else fmt for name, fmt in formats.items() if fmt is not None
+        }
+
+    @property
+    def scales_range(self):
+        """Interval of the product of a block's decoded scales; (1, 1) without scales."""
+        interval = (1, 1)
+        for fmt in self.scale_formats.values():
+            interval = product_interval(interval, fmt.decoded_range)
+        return interval
+
+    @property
+    def block_depth(self):
+        """Products whose sum is exact before it is scaled, or rounded to float32: those of a block, or of a beat."""
+        return self.block or self.beat_depth
+
+    @property
+    def block_range(self):
+        """Interval of one such sum, and of its parts, before the scales."""
+        return scale_interval(self.product_range, min(self.block_depth, self.depth))
 
     @property
     def sum_range(self):
@@ -147,16 +193,20 @@ class Spec:
 
     @property
     def accumulator_width(self):
-        """Bits of the accumulator, two's complement."""
+        """Bits of the accumulator, two's complement; of a float32, its own."""
+        if self.is_float_sum:
+            return 32
         return self.exact_accumulator_width if self.accumulator is None else self.accumulator
 
     @property
     def accumulator_is_exact(self):
-        return self.accumulator_width >= self.exact_accumulator_width
+        return self.is_float_sum or self.accumulator_width >= self.exact_accumulator_width
 
     @property
     def acc_range(self):
-        """Interval of the value that leaves the accumulator."""
+        """Interval of the value that leaves the accumulator; of the pattern where it is a float32."""
+        if self.is_float_sum:
+            return 0, (1 << 32) - 1
         if self.accumulator_is_exact:
             return self.sum_range
         return -(1 << self.accumulator_width - 1), (1 << self.accumulator_width - 1) - 1
@@ -213,8 +263,9 @@ class Spec:
 
     @property
     def accumulator_fraction(self):
-        """Fraction bits of the accumulator's grid: those of activations plus those of weights."""
-        return self.activations.fraction + self.weights.fraction
+        """Fraction bits of the accumulator's grid: those of activations, of weights and of block scales."""
+        scales = (fmt.fraction for fmt in self.scale_formats.values())
+        return self.activations.fraction + self.weights.fraction + sum(scales)
 
     @property
     def grid_shift(self):
@@ -285,6 +336,10 @@ class Spec:
     def beats(self, k):
         """Beats that a sum of k products takes: ceil(k / beat_depth)."""
         return -(-k // self.beat_depth)
+
+    def blocks(self, k):
+        """Blocks that a sum of k products has; 0 where the design has none."""
+        return -(-k // self.block) if self.block else 0
 
     def with_(self, **changes):
         """A copy with some fields changed, validated again."""

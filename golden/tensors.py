@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from .blocks import block_sums, spread
 from .checks import MAX_SHIFT
 from .checks_precision import RUN_TIME
 from .derive import SCALES, derived, takes
@@ -15,6 +16,7 @@ from .mac import accumulate, accumulator_range
 from .minifloat import MiniFloat
 from .precision import check_held
 from .requantize import requantize_array
+from .scale_formats import PowerScale
 
 ZERO_POINTS = ("a_zero_point", "w_zero_point")
 
@@ -66,7 +68,8 @@ def operands(spec, arrays):
     if unknown := sorted(set(arrays) - known):
         raise ValueError(f"{unknown[0]}: this design takes no such array; it takes {', '.join(sorted(known))}")
     a = _activations(spec, _required(arrays, "a"))
-    w = _codes("w", _required(stored_arrays(spec) | dict(arrays), "w"), spec.weights, ndim=2)
+    stored = stored_arrays(spec) | dict(arrays)
+    w = _codes("w", _required(stored, "w"), spec.weights, ndim=2, specials=spec.is_float_sum)
     if a.shape[1] != w.shape[0]:
         raise ValueError(f"a has K = {a.shape[1]} columns and w has K = {w.shape[0]} rows; they must be equal")
     if a.ndim == 3 and a.shape[2] != w.shape[1]:
@@ -94,7 +97,7 @@ def _activations(spec, a):
     if channels and spec.array != "vector":
         shape = list(np.shape(a))
         raise ValueError(f"a [M, K, N] needs array 'vector', not {spec.array!r}; it has shape {shape}")
-    return _codes("a", a, spec.activations, ndim=3 if channels else 2)
+    return _codes("a", a, spec.activations, ndim=3 if channels else 2, specials=spec.is_float_sum)
 
 
 def _extra(name, extra, arrays, sizes):
@@ -106,7 +109,7 @@ def _extra(name, extra, arrays, sizes):
     if value.shape not in [shape[first:] for first in range(max(len(shape), 1))]:
         axes = ", ".join(axis.upper() if len(axis) == 1 else axis for axis in extra.axes)
         raise ValueError(f"{name} must have shape [{axes}] = {list(shape)}, not {list(value.shape)}")
-    return np.broadcast_to(_codes(name, value, extra.fmt), shape).copy()
+    return np.broadcast_to(_codes(name, value, extra.fmt, specials=extra.specials), shape).copy()
 
 
 def padded(spec, given: Operands, m, n) -> Operands:
@@ -119,7 +122,7 @@ def padded(spec, given: Operands, m, n) -> Operands:
         name: np.pad(value, [(0, more["n"])] + [(0, 0)] * (value.ndim - 1)) for name, value in given.parameters.items()
     }
     others = {
-        name: np.pad(given.extras[name], [(0, more.get(axis, 0)) for axis in extra.axes])
+        name: np.pad(given.extras[name], [(0, more.get(axis, 0)) for axis in extra.axes], constant_values=extra.pad)
         for name, extra in extras(spec).items()
         if extra.axes and name in given.extras
     }
@@ -127,15 +130,28 @@ def padded(spec, given: Operands, m, n) -> Operands:
 
 
 def decoded_activations(spec, given: Operands):
-    """Decoded A less its zero point: what the array multiplies."""
-    return spec.activations.decode(given.a) - given.a_zero_point
+    """Decoded A less its zero point: what the array multiplies. int64; float64 where infinities or NaN are taken."""
+    return _decoded(spec, spec.activations, given.a) - given.a_zero_point
 
 
 def decoded_weights(spec, given: Operands):
-    """Decoded W less its zero point."""
+    """Decoded W less its zero point, or those of its blocks; float64 where infinities or NaN are taken."""
     if isinstance(spec.weights, Codebook):
         return spec.weights.lookup(given.extras["w_codebook"], given.w)
-    return spec.weights.decode(given.w) - given.w_zero_point
+    return _decoded(spec, spec.weights, given.w) - _w_zero_points(spec, given)
+
+
+def _decoded(spec, fmt, codes):
+    if not spec.is_float_sum or not isinstance(fmt, MiniFloat) or fmt.is_number(codes).all():
+        return fmt.decode(codes)
+    return np.ldexp(fmt.value(codes), fmt.fraction)
+
+
+def _w_zero_points(spec, given):
+    """One integer, or [K, N]."""
+    if not spec.w_block_zero_point:
+        return given.w_zero_point
+    return spread(given.extras["w_block_zero_point"], spec.block, given.w.shape[0])
 
 
 def _required(arrays, name):
@@ -205,20 +221,21 @@ def _scalar(name, value, fmt):
     return int(_codes(name, value.reshape(()), fmt))
 
 
-def _codes(name, value, fmt, ndim=None, bounds=None):
+def _codes(name, value, fmt, ndim=None, bounds=None, specials=False):
     value = np.asarray(value)
     if ndim is not None and (value.ndim != ndim or 0 in value.shape):
         raise ValueError(f"{name} must be a matrix with at least one element, not of shape {list(value.shape)}")
     if value.dtype.kind not in "iu":
         raise ValueError(f"{name} must hold integer codes, not {value.dtype}")
     lo, hi = bounds or fmt.code_range
-    wrong = (value < lo) | (value > hi)
+    no_numbers = ~fmt.is_number(value.astype(np.int64)) if isinstance(fmt, MiniFloat | PowerScale) else value != value
+    wrong = ((value < lo) | (value > hi)) & ~no_numbers
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         place = f"{name}{list(index) if index else ''}"
         raise ValueError(f"{place} is {int(value[index])}, outside {fmt} [{lo}, {hi}]")
-    if isinstance(fmt, MiniFloat) and not fmt.is_number(value.astype(np.int64)).all():
-        index = tuple(int(i) for i in np.argwhere(~fmt.is_number(value.astype(np.int64)))[0])
+    if no_numbers.any() and not specials:
+        index = tuple(int(i) for i in np.argwhere(no_numbers)[0])
         raise ValueError(f"{name}{list(index) if index else ''} is {int(value[index])}, which is no number in {fmt}")
     return value.astype(np.int64)
 
@@ -235,7 +252,9 @@ def _check_promise(spec, given):
 
 
 def accumulators(spec, given):
-    """Accumulators [M, N] before bias and scale."""
+    """Accumulators [M, N] before bias and scale; of float32 sums, their bit patterns."""
+    if spec.block or spec.is_float_sum:
+        return block_sums(spec, decoded_activations(spec, given), decoded_weights(spec, given), given.extras)
     return accumulate(decoded_activations(spec, given), decoded_weights(spec, given), spec)
 
 

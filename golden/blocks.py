@@ -1,0 +1,139 @@
+"""Sums of blocks: each exact, times the scales of its row and column, then added exactly or in float32.
+
+docs/arithmetic.md, section 10.
+"""
+
+import numpy as np
+
+from .mac import matmul
+from .ops import exact_dtype
+from .scale_formats import FLOAT32, FLOAT32_NAN
+from .spec import product_interval, scale_interval
+
+_KEPT = 60  # bits of a wide integer that decide how float32 rounds it, the last one sticky
+
+
+def block_sums(spec, a, w, scales):
+    """Accumulators [M, N] of decoded a [M, K] and w [K, N], zero points taken off (equations 10.1 and 10.3).
+
+    `scales` holds the codes a_block_scale [M, blocks] and w_block_scale [blocks, N], where the spec takes them. Returns
+    exact integers (int64, or Python integers where the spec's range needs them), or bit patterns of float32 (int64).
+    """
+    return _float_sums(spec, a, w, scales) if spec.is_float_sum else _exact_sums(spec, a, w, scales)
+
+
+def spread(per_block, block, depth):
+    """[blocks, N] as [K, N]: each row repeated for the elements of its block."""
+    return np.repeat(per_block, block, axis=0)[:depth]
+
+
+def parts(spec, depth):
+    """Slices of K whose sums are exact: the blocks, or the beats of a float32 sum without blocks."""
+    return [slice(k, min(k + spec.block_depth, depth)) for k in range(0, depth, spec.block_depth)]
+
+
+def _exact_sums(spec, a, w, scales):
+    bound = scale_interval(_magnitudes(spec, a, w), a.shape[1])[1]
+    dtype = exact_dtype(-bound, bound)
+    total = np.zeros((a.shape[0], w.shape[1]), dtype)
+    decoded = {name: decoded_scales(fmt, scales[name]) for name, fmt in spec.scale_formats.items()}
+    for index, part in enumerate(parts(spec, a.shape[1])):
+        scaled = matmul(a[:, part], w[part]).astype(dtype)
+        for name, factor in decoded.items():
+            factor = factor[:, index, None] if name == "a_block_scale" else factor[index]
+            scaled = scaled * factor.astype(dtype)
+        total = total + scaled
+    return total
+
+
+def _magnitudes(spec, a, w):
+    """Interval of a scaled product of these operands, which may leave the spec's ranges."""
+    tops = [(0, max(abs(int(x.min())), abs(int(x.max())))) for x in (a, w)]
+    scale = max(abs(end) for end in spec.scales_range)
+    return product_interval(product_interval(*tops), (0, scale))
+
+
+def decoded_scales(fmt, codes):
+    """Exact integers on the grid of the format: int64, or Python integers where they are wider."""
+    return fmt.decode(codes.astype(exact_dtype(*fmt.decoded_range)))
+
+
+def _float_sums(spec, a, w, scales):
+    """T[0] = +0, T[b+1] = float32(T[b] + float32(float32(sum of block b) * float32(sa * sw))), equation 10.3."""
+    total = np.zeros((a.shape[0], w.shape[1]), np.float32)
+    fraction = spec.activations.fraction + spec.weights.fraction
+    reals = {name: scale_values(fmt, scales[name]) for name, fmt in spec.scale_formats.items()}
+    with np.errstate(all="ignore"):
+        for index, part in enumerate(parts(spec, a.shape[1])):
+            term = _block_float(a[:, part], w[part], fraction)
+            if reals:
+                term = term * _scale_product(reals, index)
+            total = total + term
+    return float32_patterns(total)
+
+
+def _scale_product(reals, index):
+    """float32(sa * sw) of one block: [M, N], or what broadcasts to it."""
+    sa = reals["a_block_scale"][:, index, None] if "a_block_scale" in reals else np.float32(1)
+    sw = reals["w_block_scale"][index] if "w_block_scale" in reals else np.float32(1)
+    return sa * sw
+
+
+def scale_values(fmt, codes) -> np.ndarray:
+    """float32 values of scale codes, exact; NaN and infinities where the format has them."""
+    if hasattr(fmt, "value"):
+        return fmt.value(codes).astype(np.float32)
+    if hasattr(fmt, "is_number"):
+        exponents = np.where(fmt.is_number(codes), codes - 127, 0).astype(np.int32)
+        return np.where(fmt.is_number(codes), np.ldexp(np.float32(1), exponents), np.float32(np.nan))
+    return np.ldexp(codes.astype(np.float32), -fmt.fraction)
+
+
+def float32_patterns(values) -> np.ndarray:
+    """Bit patterns of float32 numbers, int64 from 0 on; the one pattern 0x7fc00000 for every NaN."""
+    patterns = np.ascontiguousarray(values, np.float32).view(np.uint32).astype(np.int64)
+    return np.where(np.isnan(values), FLOAT32_NAN, patterns)
+
+
+def float32_values(patterns) -> np.ndarray:
+    """float32 numbers of bit patterns."""
+    return np.asarray(patterns).astype(np.uint32).view(np.float32)
+
+
+def rounded_to_float32(integers, fraction) -> np.ndarray:
+    """float32(integers * 2**-fraction), rounded once to nearest, ties to even; int64 or Python integers."""
+    integers = np.asarray(integers)
+    if integers.dtype == object:
+        return np.array([_wide_to_float32(int(value), fraction) for value in integers.reshape(-1)], np.float32).reshape(
+            integers.shape
+        )
+    return np.ldexp(integers.astype(np.float32), -fraction)
+
+
+def _wide_to_float32(value, fraction):
+    """A longer integer keeps its first bits, and whether a bit behind them was set."""
+    lost = max(value.bit_length() - _KEPT, 0)
+    kept = value >> lost
+    if value != kept << lost:
+        kept |= 1
+    return np.ldexp(np.float32(kept), lost - fraction)
+
+
+def _block_float(a, w, fraction):
+    """float32 of the sum over one block, with infinities and NaN where products or their sum have them."""
+    special = {name: x.dtype.kind == "f" and not np.isfinite(x).all() for name, x in (("a", a), ("w", w))}
+    finite = [np.where(np.isfinite(x), x, 0).astype(np.int64) if x.dtype.kind == "f" else x for x in (a, w)]
+    sums = rounded_to_float32(matmul(*finite), fraction)
+    if not any(special.values()):
+        return sums
+    marks = _special_sums(a.astype(np.float64), w.astype(np.float64))
+    return np.where(np.isfinite(marks), sums, marks.astype(np.float32))
+
+
+def _special_sums(a, w):
+    """Sums of products by IEEE 754 in which every finite number stands for its sign."""
+    a, w = (np.where(np.isfinite(x), np.sign(x), x) for x in (a, w))
+    total = np.zeros((a.shape[0], w.shape[1]))
+    for k in range(len(w)):
+        total = total + np.multiply.outer(a[:, k], w[k])
+    return total
