@@ -15,6 +15,7 @@ from .formats import LEGEND, LISTED, PAIRED_WEIGHTS, described, pairings
 
 UNWRAPPED = 10_000
 PAGE = 140
+_SHOWN = 4
 
 
 def rendered(renderable):
@@ -142,6 +143,14 @@ def _or_dash(value):
     return "-" if value is None else str(value)
 
 
+def _running(first):
+    """The last of the sums that blocks, or beats, come to."""
+    if not first.running:
+        return ""
+    shown = ", ".join(f"{value:.9g}" if isinstance(value, float) else str(value) for value in first.running[-_SHOWN:])
+    return f"after each block {'.., ' if len(first.running) > _SHOWN else ''}{shown}, "
+
+
 def _steps(first):
     """What lies between accumulator and code."""
     if first.reached is not None:
@@ -164,7 +173,7 @@ def explain(result: Comparison):
         f"w[0, {n}] = {first.w_first} .. w[{last}, {n}] = {first.w_last}",
         f"  hardware   {first.hardware:>12}  {first.hardware_bits}",
         f"  golden     {first.golden:>12}  {first.golden_bits}",
-        f"  golden's steps: accumulator {first.accumulator}, {_steps(first)}code {first.golden}",
+        f"  golden's steps: {_running(first)}accumulator {first.accumulator}, {_steps(first)}code {first.golden}",
         f"  they part at: {diagnosis.step}: {diagnosis.cause}",
         f"  {diagnosis.count} of {diagnosis.compared} outputs differ{_reach(diagnosis)}",
     ]

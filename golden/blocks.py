@@ -7,7 +7,7 @@ import numpy as np
 
 from .mac import matmul
 from .ops import exact_dtype
-from .scale_formats import FLOAT32, FLOAT32_NAN
+from .scale_formats import FLOAT32_NAN
 from .spec import product_interval, scale_interval
 
 _KEPT = 60  # bits of a wide integer that decide how float32 rounds it, the last one sticky
@@ -59,17 +59,22 @@ def decoded_scales(fmt, codes):
 
 
 def _float_sums(spec, a, w, scales):
-    """T[0] = +0, T[b+1] = float32(T[b] + float32(float32(sum of block b) * float32(sa * sw))), equation 10.3."""
+    """T[0] = +0, T[b+1] = float32(T[b] + term[b]), equation 10.3."""
     total = np.zeros((a.shape[0], w.shape[1]), np.float32)
-    fraction = spec.activations.fraction + spec.weights.fraction
-    reals = {name: scale_values(fmt, scales[name]) for name, fmt in spec.scale_formats.items()}
     with np.errstate(all="ignore"):
-        for index, part in enumerate(parts(spec, a.shape[1])):
-            term = _block_float(a[:, part], w[part], fraction)
-            if reals:
-                term = term * _scale_product(reals, index)
+        for term in float_terms(spec, a, w, scales):
             total = total + term
     return float32_patterns(total)
+
+
+def float_terms(spec, a, w, scales):
+    """float32(float32(sum of a block) * float32(sa * sw)) of each block in order of k, float32 [M, N]."""
+    fraction = spec.activations.fraction + spec.weights.fraction
+    reals = {name: scale_values(fmt, scales[name]) for name, fmt in spec.scale_formats.items()}
+    for index, part in enumerate(parts(spec, a.shape[1])):
+        with np.errstate(all="ignore"):
+            sums = _block_float(a[:, part], w[part], fraction)
+            yield sums * _scale_product(reals, index) if reals else sums
 
 
 def _scale_product(reals, index):

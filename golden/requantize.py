@@ -72,7 +72,7 @@ def _scaled(value, spec, y_zero_point, **factors):
 def requantize_array(acc, spec, **parameters):
     """`requantize` on numpy arrays, in int64 where the ranges of the spec prove that enough, else in Python integers.
 
-    acc is [..., N]; thresholds are [N, T]. Returns int64 codes of the shape of acc; patterns of float32 stay as they are.
+    acc is [..., N]; thresholds are [N, T]. Returns int64 codes of the shape of acc; float32 sums are codes already.
     """
     if spec.is_float_sum:
         return np.asarray(acc)

@@ -38,7 +38,7 @@ def _decodings(machine):
     spec = machine.spec
     for short, name, fmt in (("a", "activations", spec.activations), ("w", "weights", spec.weights)):
         faults: list[tuple] = list(misreadings(name, fmt))
-        if getattr(spec, f"{short}_zero_point"):
+        if getattr(spec, f"{short}_zero_point") or (short == "w" and spec.w_block_zero_point):
             faults.extend(_misused_zero_points(name))
         for step, cause, decode in faults:
             yield step, cause, lambda window, short=short, decode=decode: _decoded(window, short, decode)
@@ -47,8 +47,13 @@ def _decodings(machine):
 def _decoded(window, short, decode):
     a, w = window.a, window.w
     if short == "a":
-        return decode(window.a_codes, window.operands.a_zero_point), w
-    return a, decode(window.w_codes, window.operands.w_zero_point)
+        return _kept_specials(a, decode(window.a_codes, window.operands.a_zero_point)), w
+    return a, _kept_specials(w, decode(window.w_codes, window.w_zero_points))
+
+
+def _kept_specials(right, wrong):
+    """Infinities and NaN, where a design takes them, stay what they are."""
+    return wrong if right.dtype.kind != "f" else np.where(np.isfinite(right), wrong, right)
 
 
 def _misused_zero_points(name):
@@ -105,6 +110,8 @@ def whole_beats(window):
         w_pad = spec.weights.lookup(window.codebooks, codes)
     else:
         w_pad = spec.weights.decode(codes) - window.operands.w_zero_point
+    if spec.w_block_zero_point:
+        w_pad = w_pad - window.extras["w_block_zero_point"][-1]
     a = np.pad(window.a, ((0, 0), (0, missing), (0, 0))[: window.a.ndim], constant_values=a_pad)
     w = np.concatenate([window.w, w_pad])
     return a, w, spec.is_binary and missing % 2
@@ -121,7 +128,7 @@ def _products(machine):
     spec = machine.spec
     lo, hi = spec.product_range
     width = int_bits(lo, hi) if lo < 0 else hi.bit_length()
-    if 1 < width <= 62 and not spec.is_binary:
+    if 1 < width <= 62 and not spec.is_binary and not spec.block and not spec.is_float_sum:
         short = Integer(width - 1, signed=lo < 0)
         cause = f"products lose their top bit: {short} where they need {width} bits"
         yield Hypothesis("product", cause, lambda window: _with_products(window, short.wrap))
@@ -148,6 +155,8 @@ def _with_products(window, change):
 
 def _accumulator(machine):
     spec = machine.spec
+    if spec.is_float_sum:
+        return
     full = min(spec.accumulator_width, spec.exact_accumulator_width)
     if not spec.accumulator_is_exact:
         rule = spec.accumulator_overflow
@@ -160,7 +169,7 @@ def _accumulator(machine):
         )
     for width in range(full - 1, 1, -1):
         short = f"{full - width} short of {full}"
-        for verb, at in (("wraps", _wrap_at), ("saturates", _saturate_at)):
+        for verb, at in (("wraps", _wrap_at), ("saturates", _saturate_at))[: 1 if spec.block else 2]:
             cause = f"the accumulator {verb} at {width} bits, {short}"
             yield Hypothesis("sum", cause, at(width), severity=full - width)
 

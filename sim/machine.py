@@ -6,7 +6,9 @@ from functools import cached_property
 
 import numpy as np
 
+from golden.blocks import block_sums, spread
 from golden.checks import MAX_SHIFT
+from golden.extras import extras
 from golden.mac import accumulate, columns_of, matmul
 from golden.ops import exact_dtype
 from golden.requantize import requantize_as
@@ -45,7 +47,7 @@ class Machine:
 
     @cached_property
     def accumulators(self):
-        return accumulate(self.a, self.w, self.spec)
+        return sums(self.spec, self.a, self.w, self.padded.extras)
 
     @cached_property
     def codes(self):
@@ -96,6 +98,23 @@ class Window:
         return self.machine.w[:, self.cols]
 
     @cached_property
+    def extras(self):
+        """The arrays of golden.extras by name, of these rows and columns alone."""
+        result = dict(self.operands.extras)
+        for name, extra in extras(self.spec).items():
+            for axis, chosen in (("m", self.rows), ("n", self.cols)):
+                if axis in extra.axes:
+                    result[name] = result[name].take(chosen, axis=extra.axes.index(axis))
+        return result
+
+    @cached_property
+    def w_zero_points(self):
+        """The zero point of weights: one integer, or those of the blocks, [K, cols]."""
+        if not self.spec.w_block_zero_point:
+            return self.operands.w_zero_point
+        return spread(self.extras["w_block_zero_point"], self.spec.block, len(self.w))
+
+    @cached_property
     def exact(self):
         """Accumulators of unlimited width."""
         return self.accumulators if self.spec.accumulator_is_exact else matmul(self.a, self.w)
@@ -122,8 +141,13 @@ class Window:
         """This window of an array of all outputs."""
         return outputs[np.ix_(self.rows, self.cols)]
 
-    def accumulate(self, a, w, *, wide=False):
-        """Accumulators of other decoded operands, in the design's register; or, `wide`, in one that loses nothing."""
+    def accumulate(self, a, w, *, wide=False, **changed):
+        """Accumulators of other decoded operands, in the design's register; or, `wide`, in one that loses nothing.
+
+        `changed` are other arrays of golden.extras than the product's own, by name.
+        """
+        if self.spec.block or self.spec.is_float_sum:
+            return block_sums(self.spec, a, w, {**self.extras, **changed})
         if self.spec.accumulator_overflow == "saturate" and not self.spec.accumulator_is_exact:
             return saturated(a, w, self.spec.beat_depth, self.spec.accumulator_width)
         exact = matmul(a, w)
@@ -165,6 +189,13 @@ def _plain(spec):
     return spec.with_(output=spec.y, platform=None, activation=activation)
 
 
+def sums(spec, a, w, others):
+    """Accumulators of decoded operands; `others` are the arrays of golden.extras."""
+    if spec.block or spec.is_float_sum:
+        return block_sums(spec, a, w, others)
+    return accumulate(a, w, spec)
+
+
 def wrapped(accumulators, width):
     """Two's complement integers of `width` bits with the same low bits."""
     half = 1 << width - 1
@@ -189,6 +220,8 @@ def saturated(a, w, depth, width, start=_ZERO):
 
 def requantized(accumulators, spec, parameters):
     """golden.requantize on arrays whose values may leave the ranges of the spec: int64 where these values allow it."""
+    if spec.is_float_sum:
+        return accumulators
     tops = {name: int(np.abs(value).max()) for name, value in parameters.items()}
     top = (int(abs(accumulators).max()) + tops.get("bias", 0)) * max(tops.get("multiplier", 1), 1)
     bound = 4 * top + tops.get("y_zero_point", 0) + (2 << spec.code.width)

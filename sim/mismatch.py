@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from golden.blocks import float32_values, parts
 from golden.float_scale import float32
 from golden.ieee import FLOAT32
 from golden.mac import columns_of
@@ -24,7 +25,9 @@ class Mismatch:
 
     With requantize float32, `scaled` is the float32 product, which may be a fraction or infinite. With thresholds,
     nothing is biased or scaled, and `rounded` is `reached`: how many thresholds the accumulator reaches. With a table,
-    `table_input` is the code that it is read with.
+    `table_input` is the code that it is read with. `running` is the accumulator after each block, where the design has
+    blocks, or after each beat, where it adds beats in float32: integers, or the float32 numbers, of which the
+    accumulator is the bit pattern.
     """
 
     index: tuple[int, int]
@@ -46,6 +49,7 @@ class Mismatch:
     reached: int | None = None
     table_input: int | None = None
     row_is: str = "array row"
+    running: tuple[int | float, ...] = ()
 
 
 def mismatch(machine, hardware, m, n) -> Mismatch:
@@ -53,9 +57,11 @@ def mismatch(machine, hardware, m, n) -> Mismatch:
     spec, given = machine.spec, machine.operands
     tile, row, col = machine.tiling.place(m, n)
     code = int(machine.codes[m, n])
-    accumulator = _accumulate(spec, columns_of(machine.a[m : m + 1], n)[0].tolist(), machine.w[:, n].tolist())
+    running = _running(machine.window(np.array([m]), np.array([n])))
+    a_row = columns_of(machine.a[m : m + 1], n)[0]
+    accumulator = running[-1] if running else _accumulate(spec, a_row.tolist(), machine.w[:, n].tolist())
     parameters = {name: value[n].tolist() for name, value in given.parameters.items()}
-    assert requantize(accumulator, spec, **parameters) == code
+    assert spec.is_float_sum or requantize(accumulator, spec, **parameters) == code
     return Mismatch(
         index=(m, n),
         tile=tile,
@@ -71,8 +77,18 @@ def mismatch(machine, hardware, m, n) -> Mismatch:
         golden_bits=_bits(code, spec.y),
         accumulator=accumulator,
         row_is=machine.tiling.row_is,
+        running=tuple(float32_values(running).tolist()) if spec.is_float_sum else tuple(running),
         **_steps(spec, accumulator, parameters),
     )
+
+
+def _running(window):
+    """The accumulator of one output after each block, or after each beat that is added in float32."""
+    spec = window.spec
+    if not spec.block and not spec.is_float_sum:
+        return []
+    ends = [part.stop for part in parts(spec, len(window.w))]
+    return [int(window.accumulate(window.a[:, :end], window.w[:end])[0, 0]) for end in ends]
 
 
 def _steps(spec, accumulator, parameters):
@@ -80,6 +96,8 @@ def _steps(spec, accumulator, parameters):
     if spec.threshold_count:
         count = reached(accumulator, parameters["thresholds"])
         return {"biased": accumulator, "scaled": accumulator, "rounded": count, "reached": count}
+    if spec.is_float_sum:
+        return {"biased": accumulator, "scaled": accumulator, "rounded": accumulator}
     biased = accumulator + parameters.get("bias", 0)
     scaled = biased * parameters.get("multiplier", 1)
     rounded = _rounded(spec, biased, scaled, parameters)

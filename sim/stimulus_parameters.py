@@ -3,9 +3,10 @@
 import numpy as np
 
 from golden.extras import extras
-from golden.mac import accumulate, matmul
+from golden.mac import matmul
 from golden.tensors import ZERO_POINTS, Operands, decoded_activations, decoded_weights
 
+from .machine import sums as accumulators
 from .stimulus_operands import in_turns
 from .stimulus_scales import FLOAT_KINDS, INTEGER_KINDS, random_scale
 from .stimulus_thresholds import random_thresholds
@@ -14,8 +15,10 @@ from .stimulus_ties import make_float_ties, make_ties
 
 def random_parameters(rng, spec, arrays):
     """Per-column parameters that suit the sums of these operands."""
+    if spec.is_float_sum:
+        return {}
     if spec.threshold_count:
-        return {"thresholds": random_thresholds(rng, spec, accumulate(*_decoded(spec, arrays), spec))}
+        return {"thresholds": random_thresholds(rng, spec, accumulators(spec, *_decoded(spec, arrays), arrays))}
     sums = _sums(spec, arrays)
     n = sums.shape[1]
     result = {}
@@ -33,7 +36,7 @@ def random_parameters(rng, spec, arrays):
         result |= _scales(rng, spec, sums, kinds, targets, zero_points)
     make_ties(rng, spec, sums, kinds, result)
     if spec.requantize == "float32":
-        make_float_ties(rng, spec, accumulate(*_decoded(spec, arrays), spec), kinds, result)
+        make_float_ties(rng, spec, accumulators(spec, *_decoded(spec, arrays), arrays), kinds, result)
     if "scale" in result:
         result["scale"] = spec.rule.parameters["scale"].decode(result["scale"])
     return result
@@ -70,7 +73,8 @@ def _decoded(spec, arrays):
 
 def _sums(spec, arrays):
     """Accumulators, or their bounds where they leave them."""
-    return np.clip(matmul(*_decoded(spec, arrays)).astype(object), *spec.acc_range)
+    exact = accumulators(spec, *_decoded(spec, arrays), arrays) if spec.block else matmul(*_decoded(spec, arrays))
+    return np.clip(exact.astype(object), *spec.acc_range)
 
 
 def _spread(sums):
