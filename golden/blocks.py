@@ -11,6 +11,7 @@ from .scale_formats import FLOAT32_NAN
 from .spec import product_interval, scale_interval
 
 _KEPT = 60  # bits of a wide integer that decide how float32 rounds it, the last one sticky
+_INT64, _LIMB, _SHORT = 1 << 62, 1 << 16, 1 << 40
 
 
 def block_sums(spec, a, w, scales):
@@ -108,27 +109,43 @@ def float32_values(patterns) -> np.ndarray:
 def rounded_to_float32(integers, fraction) -> np.ndarray:
     """float32(integers * 2**-fraction), rounded once to nearest, ties to even; int64 or Python integers."""
     integers = np.asarray(integers)
-    if integers.dtype == object:
-        return np.array([_wide_to_float32(int(value), fraction) for value in integers.reshape(-1)], np.float32).reshape(
-            integers.shape
-        )
-    return np.ldexp(integers.astype(np.float32), -fraction)
+    if integers.dtype != object:
+        return np.ldexp(integers.astype(np.float32), -fraction)
+    lost = np.vectorize(lambda value: max(value.bit_length() - _KEPT, 0), otypes=[object])(integers)
+    kept = integers >> lost
+    kept = (kept | (kept << lost != integers)).astype(np.int64)
+    return np.ldexp(kept.astype(np.float32), lost.astype(np.int64) - fraction)
 
 
-def _wide_to_float32(value, fraction):
-    """A longer integer keeps its first bits, and whether a bit behind them was set."""
-    lost = max(value.bit_length() - _KEPT, 0)
-    kept = value >> lost
-    if value != kept << lost:
-        kept |= 1
-    return np.ldexp(np.float32(kept), lost - fraction)
+def _dot_to_float32(a, w, fraction):
+    """float32 of the exact product of integer matrices, in units of 2**-fraction; rounded once."""
+    tops = [max(abs(int(x.min())), abs(int(x.max()))) for x in (a, w)]
+    if len(w) * tops[0] * tops[1] < _INT64:
+        return rounded_to_float32(matmul(a, w), fraction)
+    if len(w) * (tops[0] + _LIMB) * (tops[1] + _LIMB) >= _INT64 * _LIMB:
+        return rounded_to_float32(matmul(a, w).astype(object), fraction)
+    return _limbs_to_float32(a, w, fraction)
+
+
+def _limbs_to_float32(a, w, fraction):
+    """The same where the sum is high * 2**16 + low, and high fits int64.
+
+    A long sum is rounded by 2 * high + 1 where low is not 0: between the same two float32 numbers, and no tie.
+    """
+    (a_high, a_low), (w_high, w_low) = (np.divmod(x, _LIMB) for x in (a, w))
+    high = matmul(a_high, w_high) * _LIMB + matmul(a_high, w_low) + matmul(a_low, w_high)
+    carry, low = np.divmod(matmul(a_low, w_low), _LIMB)
+    high = high + carry
+    short = np.abs(high) < _SHORT
+    decisive = np.where(short, high * _LIMB + low, 2 * high + (low != 0))
+    return np.ldexp(decisive.astype(np.float32), np.where(short, 0, 15) - fraction)
 
 
 def _block_float(a, w, fraction):
     """float32 of the sum over one block, with infinities and NaN where products or their sum have them."""
     special = {name: x.dtype.kind == "f" and not np.isfinite(x).all() for name, x in (("a", a), ("w", w))}
     finite = [np.where(np.isfinite(x), x, 0).astype(np.int64) if x.dtype.kind == "f" else x for x in (a, w)]
-    sums = rounded_to_float32(matmul(*finite), fraction)
+    sums = _dot_to_float32(*finite, fraction)
     if not any(special.values()):
         return sums
     marks = _special_sums(a.astype(np.float64), w.astype(np.float64))

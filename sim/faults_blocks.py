@@ -19,7 +19,7 @@ def block_faults(machine):
         axis = 1 if name == "a_block_scale" else 0
         for cause, change in (*_moves(machine, axis), *_misread(fmt)):
             yield _rescaled(name, f"{_WORDS[name]}: {cause}", change)
-        yield from _counted_one(name, fmt)
+        yield from _counted_one(spec, name, fmt)
     if spec.w_block_zero_point:
         for cause, change in _moves(machine, 0):
             yield _rezeroed(f"zero points of blocks: {cause}", change)
@@ -80,12 +80,13 @@ def _rescaled(name, cause, change):
     return Hypothesis("scale", cause, y)
 
 
-def _counted_one(name, fmt):
-    """Scales that are ignored: each counts as one, where the format has a one."""
-    codes = {PowerScale: 127, Integer: 1 << fmt.fraction}.get(type(fmt))
-    code = fmt.bias << fmt.mantissa_bits if isinstance(fmt, MiniFloat) else codes
-    if code is not None and fmt.code_range[0] <= code <= fmt.code_range[1]:
-        yield _rescaled(name, f"{_WORDS[name]}: they are ignored", lambda codes: np.full_like(codes, code))
+def _counted_one(spec, name, fmt):
+    """Scales that are ignored: each counts as one, or as one step of its grid where sums are exact."""
+    if isinstance(fmt, PowerScale):
+        code = 127 if spec.is_float_sum else fmt.least
+    else:
+        code = fmt.bias << fmt.mantissa_bits if isinstance(fmt, MiniFloat) else 1 << fmt.fraction
+    yield _rescaled(name, f"{_WORDS[name]}: they are ignored", lambda codes: np.full_like(codes, code))
 
 
 def _rezeroed(cause, change):

@@ -26,7 +26,7 @@ def _operands(machine):
         *_lane_orders(machine),
     ):
         yield Hypothesis(step, cause, lambda window, change=change: window.codes(window.accumulate(*change(window))))
-        if machine.spec.accumulator_is_exact:
+        if machine.spec.accumulator_is_exact and not machine.spec.block and not machine.spec.is_float_sum:
             yield Hypothesis(step, cause, lambda window, change=change: _codes_of_wide(window, change))
 
 
@@ -79,7 +79,7 @@ def _missing(machine):
 
 def times(a, part, factor):
     a = a.copy()
-    a[:, part] *= factor
+    a[:, part] = a[:, part] * factor if factor else 0
     return a
 
 

@@ -13,6 +13,8 @@ _CORNERS = 0.1  # of scales whose range is narrow
 _ENDS = 0.03  # of others
 _SPECIAL = 24  # one of so many rows, columns or blocks of a row holds infinities or NaN
 _SPREAD = 8.0  # standard deviation of exponents
+_TINY = 8  # one of so many rows and columns has scales whose product is subnormal in float32, if it can
+_TINY_EXPONENT = -132
 
 
 def random_blocks(rng, spec, arrays) -> dict:
@@ -28,6 +30,7 @@ def random_blocks(rng, spec, arrays) -> dict:
         draw = _zero_points if name == "w_block_zero_point" else _scales
         result[name] = draw(rng, extra.fmt, shape)
         if extra.specials:
+            _make_tiny(rng, spec, name, result[name])
             result[name] = _with_specials(rng, extra.fmt, result[name])
     if spec.is_float_sum:
         result["a"] = _with_specials(rng, spec.activations, arrays["a"])
@@ -71,6 +74,15 @@ def _scales(rng, fmt, shape):
         codes = _around(rng, max(lo, min(127, hi)), shape) if isinstance(fmt, PowerScale) else _floats(rng, fmt, shape)
         corners, often = list(fmt.extreme_codes), _ENDS
     return np.where(rng.random(shape) < often, rng.choice(corners, shape), np.clip(codes, lo, hi))
+
+
+def _make_tiny(rng, spec, name, codes):
+    """Powers of two far below one for some rows of A and columns of W, in place."""
+    powers = [fmt for fmt in spec.scale_formats.values() if isinstance(fmt, PowerScale)]
+    if spec.scale_formats[name] in powers:
+        vectors = codes if name == "a_block_scale" else codes.T
+        tiny = rng.random(len(vectors)) < 1 / _TINY
+        vectors[tiny] = np.maximum(vectors[tiny] + _TINY_EXPONENT // len(powers), 0)
 
 
 def _around(rng, middle, shape):
