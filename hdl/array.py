@@ -8,9 +8,9 @@ from golden.spec import Spec
 from . import timing
 from .column import Columns
 from .entry import Entry
+from .flags import flags_of
 from .layout import input_beats, output_beats
-from .mac import flags_layout, w_bundle_width
-from .multiply import dot_product
+from .mac import w_bundle_width
 from .output import OutputStage
 from .requantize import require_hardware
 from .schedule import Schedule
@@ -42,7 +42,6 @@ class Array(wiring.Component):
         require_hardware(spec)
         self.spec = spec
         self.module_name = f"{spec.name}_array"
-        self._element_latency = dot_product(spec).latency
         super().__init__(array_ports(spec, input_beats(spec), output_beats(spec)))
 
     @property
@@ -59,7 +58,7 @@ class Array(wiring.Component):
         spec = self.spec
         enable = Signal()
         entry = Entry(spec)
-        schedule = Schedule(spec, element_latency=self._element_latency)
+        schedule = Schedule(spec)
         output = OutputStage(spec)
         m.submodules.entry = shared(platform, entry)
         m.submodules.schedule = shared(platform, schedule)
@@ -94,7 +93,7 @@ class Array(wiring.Component):
                 columns.enable.eq(enable),
                 columns.a_in.eq(a),
                 columns.w_in.eq(words_from(w, first, count, w_bundle_width(spec))),
-                columns.flags_in.eq(words_from(schedule.column_flags, first, count, flags_layout(spec).size)),
+                columns.flags_in.eq(words_from(schedule.column_flags, first, count, flags_of(spec).size)),
                 columns.starts.eq(words_from(schedule.starts, first, count, 1)),
             ]
             a = columns.a_out

@@ -6,7 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from golden.spec import Spec
 
-from .mac import ProcessingElement, a_bundle_width, flags_layout, w_bundle_width
+from .element import element
+from .flags import flags_of
+from .mac import a_bundle_width, w_bundle_width
 from .share import shared
 from .words import unused
 
@@ -28,7 +30,7 @@ class Column(wiring.Component):
                 "enable": In(1),
                 "a_in": In(spec.rows * a_bundle_width(spec)),
                 "w_in": In(w_bundle_width(spec)),
-                "flags_in": In(flags_layout(spec)),
+                "flags_in": In(flags_of(spec)),
                 "start": In(1),
                 "a_out": Out(spec.rows * a_bundle_width(spec)),
                 "drain": Out(signed(spec.accumulator_width)),
@@ -40,18 +42,18 @@ class Column(wiring.Component):
         width = a_bundle_width(self.spec)
         w, flags, drain = self.w_in, self.flags_in, 0
         for row in range(self.spec.rows):
-            element = ProcessingElement(self.spec)
-            m.submodules[f"row_{row}"] = shared(platform, element)
+            part = element(self.spec)
+            m.submodules[f"row_{row}"] = shared(platform, part)
             m.d.comb += [
-                element.enable.eq(self.enable),
-                element.a_in.eq(self.a_in.word_select(row, width)),
-                element.w_in.eq(w),
-                element.flags_in.eq(flags),
-                element.start.eq(self.start),
-                element.drain_in.eq(drain),
-                self.a_out.word_select(row, width).eq(element.a_out),
+                part.enable.eq(self.enable),
+                part.a_in.eq(self.a_in.word_select(row, width)),
+                part.w_in.eq(w),
+                part.flags_in.eq(flags),
+                part.start.eq(self.start),
+                part.drain_in.eq(drain),
+                self.a_out.word_select(row, width).eq(part.a_out),
             ]
-            w, flags, drain = element.w_out, element.flags_out, element.drain_out
+            w, flags, drain = part.w_out, part.flags_out, part.drain_out
         m.d.comb += [self.drain.eq(drain), unused(w, "w"), unused(flags, "flags")]
         return m
 
@@ -73,7 +75,7 @@ class Columns(wiring.Component):
                 "enable": In(1),
                 "a_in": In(spec.rows * a_bundle_width(spec)),
                 "w_in": In(count * w_bundle_width(spec)),
-                "flags_in": In(count * flags_layout(spec).size),
+                "flags_in": In(count * flags_of(spec).size),
                 "starts": In(count),
                 "a_out": Out(spec.rows * a_bundle_width(spec)),
                 "drains": Out(count * spec.accumulator_width),
@@ -90,7 +92,7 @@ class Columns(wiring.Component):
                 column.enable.eq(self.enable),
                 column.a_in.eq(a),
                 column.w_in.eq(self.w_in.word_select(index, w_bundle_width(spec))),
-                column.flags_in.eq(self.flags_in.word_select(index, flags_layout(spec).size)),
+                column.flags_in.eq(self.flags_in.word_select(index, flags_of(spec).size)),
                 column.start.eq(self.starts[index]),
                 self.drains.word_select(index, spec.accumulator_width).eq(column.drain),
             ]

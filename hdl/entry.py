@@ -1,17 +1,21 @@
 """Where beats enter the array: joined, decoded, marked as first and last of their tile."""
 
-from amaranth.hdl import Cat, EnableInserter, Module, Signal
+from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.spec import Spec
 
+from .block_operands import beside, marked
 from .codebook import CodebookColumn, CodebookLoader
 from .decode import decoded
+from .element import marks_late
+from .flags import beats_per_block, flags_of, has_blocks
 from .layout import a_beat, c_beat, c_beats, has_pad_mark, lane_formats, marks, w_beat
-from .mac import a_bundle_width, flags_layout, w_bundle_width
+from .mac import a_bundle_width, w_bundle_width
 from .multiply import dot_product
 from .share import shared
+from .specials import decodable
 from .stream import packet
 
 
@@ -19,7 +23,8 @@ class Entry(wiring.Component):
     """Joins a beat of A and a beat of W, decodes them, and tells the first and the last beat of a tile.
 
     Waits with a tile's last beat until `rows` cycles after the previous one, so that drained accumulators never meet.
-    A tile ends where either stream says `last`; they must agree. Latency 1.
+    A tile ends where either stream says `last`; they must agree. With blocks, counts their beats, and lets scales and
+    marks of no numbers leave as late as the elements want them. Latency 1.
 
     Codes of a codebook are looked up here; `c` brings the tables, and no tile begins before its own are complete.
     """
@@ -38,7 +43,7 @@ class Entry(wiring.Component):
                 "w": In(stream.Signature(packet(w_beat(spec).width))),
                 "a_out": Out(spec.rows * a_bundle_width(spec)),
                 "w_out": Out(spec.cols * w_bundle_width(spec)),
-                "flags": Out(flags_layout(spec)),
+                "flags": Out(flags_of(spec)),
             }
         )
 
@@ -60,21 +65,56 @@ class Entry(wiring.Component):
             self.a.ready.eq(accepted),
             self.w.ready.eq(accepted),
         ]
-        first = Signal(init=1)
-        with m.If(accepted):
-            m.d.sync += first.eq(last)
-        flags = Signal(self.flags.shape())
-        m.d.sync += [flags.valid.eq(accepted), flags.first.eq(first), flags.last.eq(accepted & last)]
-        m.d.sync += [flags[field.name].eq(self.a.p.data[field.offset]) for field in self._marks()]
+        flags, ends = self._flags(m, accepted, last)
         a_held = Signal(self.a_out.shape(), reset_less=True)
         w_held = Signal(self.w_out.shape(), reset_less=True)
         activations = activation_bundles(m, self.spec, self.a.p.data, rows)
-        m.d.sync += [a_held.eq(activations), w_held.eq(weights)]
+        m.d.sync += a_held.eq(self._with_marks(m, "a", activations, self.a.p.data, ends))
+        m.d.sync += w_held.eq(self._with_marks(m, "w", weights, self.w.p.data, ends))
         m.d.comb += [self.flags.eq(flags), self.a_out.eq(a_held), self.w_out.eq(w_held)]
         return EnableInserter(self.enable)(m)
 
-    def _marks(self):
-        return [field for field in a_beat(self.spec).fields if field.name in marks(self.spec)]
+    def _flags(self, m, accepted, last):
+        """The flags of the beat before, and whether this one ends a block."""
+        layout, blocks = flags_of(self.spec), has_blocks(self.spec)
+        first = Signal(init=1)
+        flags = Signal(layout)
+        ends = Signal()
+        with m.If(accepted & ends if blocks else accepted):
+            m.d.sync += first.eq(last)
+        if "valid" in layout.members:
+            m.d.sync += flags.valid.eq(accepted)
+        m.d.sync += [flags.first.eq(first), flags.last.eq(accepted & last)]
+        carried = [field for field in a_beat(self.spec).fields if field.name in marks(self.spec)]
+        m.d.sync += [flags[field.name].eq(self.a.p.data[field.offset]) for field in carried]
+        if blocks:
+            begins = self._block_ends(m, accepted, last, ends)
+            m.d.sync += flags.end.eq(accepted & ends)
+            if "begin" in layout.members:
+                m.d.sync += flags.begin.eq(begins)
+        return flags, ends
+
+    def _block_ends(self, m, accepted, last, ends):
+        """`ends` with the beat that ends a block: after its beats, or with the tile. Returns whether it begins one."""
+        beats = beats_per_block(self.spec)
+        beat = Signal(range(beats))
+        m.d.comb += ends.eq(last | (beat == beats - 1))
+        with m.If(accepted):
+            m.d.sync += beat.eq(Mux(ends, 0, beat + 1))
+        return beat == 0
+
+    def _with_marks(self, m, which, operands, bits, ends):
+        """The operands of each row or column, with what blocks put behind them."""
+        if not beside(self.spec, which).size:
+            return operands
+        fields = (a_beat if which == "a" else w_beat)(self.spec).split(bits)
+        count, late = self.spec.rows if which == "a" else self.spec.cols, marks_late(self.spec)
+        scales = _parts(fields[f"{which}_block_scale"], count) if f"{which}_block_scale" in fields else [None] * count
+        parts = zip(_parts(operands, count), _parts(fields[which], count), scales, strict=True)
+        return Cat(
+            Cat(part, marked(m, self.spec, which, codes, scale, ends, late, f"{which}_{index}"))
+            for index, (part, codes, scale) in enumerate(parts)
+        )
 
     def _weights(self, m, platform, ends):
         """The operands of W, and whether the tables that decode them are there; `ends`: a tile's last beat is taken."""
@@ -101,9 +141,13 @@ def activation_bundles(m, spec: Spec, bits, groups):
     `bits` are those of a beat with codes for `groups` rows or channels.
     """
     codes = bits[: groups * spec.lanes * lane_formats(spec)[0].width]
-    zero_point = bits[-spec.activations.width :] if spec.a_zero_point else None
-    coded = "a" in dot_product(spec).coded
-    operands = codes if coded else decoded(m, codes, spec.activations, spec.a_range, zero_point, "a")
+    end = len(bits) - (groups * spec.a_block_scale.width if spec.a_block_scale else 0)
+    zero_point = bits[end - spec.activations.width : end] if spec.a_zero_point else None
+    if "a" in dot_product(spec).coded:
+        operands = codes
+    else:
+        codes_of_numbers = decodable(m, codes, spec.activations)
+        operands = decoded(m, codes_of_numbers, spec.activations, spec.a_range, zero_point, "a")
     if not has_pad_mark(spec):
         return operands
     return Cat(Cat(operands.word_select(group, spec.lanes), bits[len(codes)]) for group in range(groups))
@@ -112,7 +156,18 @@ def activation_bundles(m, spec: Spec, bits, groups):
 def weight_bundles(m, spec: Spec, bits):
     """The weights of a W beat as the array wants them, `lanes` for each column."""
     codes = bits[: spec.cols * spec.lanes * lane_formats(spec)[1].width]
-    zero_point = bits[-spec.weights.width :] if spec.w_zero_point else None
+    if spec.w_block_zero_point:
+        columns = zip(_parts(codes, spec.cols), _parts(bits[-spec.cols * spec.weights.width :], spec.cols), strict=True)
+        return Cat(
+            decoded(m, column, spec.weights, spec.w_range, zero_point, f"w_{index}")
+            for index, (column, zero_point) in enumerate(columns)
+        )
     if "w" in dot_product(spec).coded:
         return codes
-    return decoded(m, codes, spec.weights, spec.w_range, zero_point, "w")
+    end = len(bits) - (spec.cols * spec.w_block_scale.width if spec.w_block_scale else 0)
+    zero_point = bits[end - spec.weights.width : end] if spec.w_zero_point else None
+    return decoded(m, decodable(m, codes, spec.weights), spec.weights, spec.w_range, zero_point, "w")
+
+
+def _parts(value, count):
+    return [value.word_select(index, len(value) // count) for index in range(count)]

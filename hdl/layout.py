@@ -43,6 +43,10 @@ class Beat:
         """Bytes of tdata."""
         return -(-self.width // 8)
 
+    def split(self, bits):
+        """The bits of each field, by name, from the bits of the beat."""
+        return {field.name: bits[field.offset : field.offset + field.width] for field in self.fields}
+
 
 def beat_of(*members, about):
     """A beat of (name, format, shape) members, one behind the other."""
@@ -83,21 +87,38 @@ def marks(spec: Spec):
 
 
 def a_beat(spec: Spec):
-    """One beat of s_axis_a: `lanes` codes for each row; then `pad`, marks and zero point where the design has them."""
+    """One beat of s_axis_a: `lanes` codes for each row; then `pad`, marks and zero point where the design has them.
+
+    Behind that, with scales of blocks, the scale code of each row's block.
+    """
     members = [("a", lane_formats(spec)[0], (spec.rows, spec.lanes))]
     members += [("pad", BIT, (1,))] if has_pad_mark(spec) else []
     members += [(name, BIT, (1,)) for name in marks(spec)]
     members += [("a_zero_point", spec.activations, (1,))] if "a_zero_point" in zero_points(spec) else []
+    members += [("a_block_scale", spec.a_block_scale, (spec.rows,))] if spec.a_block_scale else []
     about = f"lanes {_ABOUT.get(spec.array, 'codes')} of each row; the beat with tlast ends a tile"
-    return beat_of(*members, about=about)
+    return beat_of(*members, about=about + _of_blocks(spec, bool(spec.a_block_scale), False))
 
 
 def w_beat(spec: Spec):
-    """One beat of s_axis_w: `lanes` codes for each column; then the zero point where the design has one."""
+    """One beat of s_axis_w: `lanes` codes for each column; then the zero point where the design has one.
+
+    Behind that, with blocks, the scale code and the zero point of each column's block.
+    """
     members = [("w", lane_formats(spec)[1], (spec.cols, spec.lanes))]
     members += [("w_zero_point", spec.weights, (1,))] if "w_zero_point" in zero_points(spec) else []
+    members += [("w_block_scale", spec.w_block_scale, (spec.cols,))] if spec.w_block_scale else []
+    members += [("w_block_zero_point", spec.weights, (spec.cols,))] if spec.w_block_zero_point else []
     about = f"lanes {_ABOUT.get(spec.array, 'codes')} of each column, in step with s_axis_a; tlast on the same beat"
-    return beat_of(*members, about=about)
+    return beat_of(*members, about=about + _of_blocks(spec, bool(spec.w_block_scale), spec.w_block_zero_point))
+
+
+def _of_blocks(spec, scales, zero_points):
+    """What a user must know of scales and zero points of blocks."""
+    beats = spec.block // spec.lanes
+    said = f"; a block is {beats} beats, less at the end of a tile" if scales or zero_points else ""
+    said += "; scales count on the last beat of their block" if scales else ""
+    return said + ("; zero points on each beat of theirs" if zero_points else "")
 
 
 def c_beats(spec: Spec):

@@ -1,22 +1,17 @@
 """The processing element: a pipelined dot product of `lanes` pairs and one accumulator."""
 
 from amaranth.hdl import Cat, Const, EnableInserter, Module, Mux, Signal, signed
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.spec import Spec
 
+from .block_operands import beside
 from .decode import code_shape
+from .flags import flags_of
 from .layout import has_pad_mark, lane_formats, marks
 from .multiply import dot_product
 from .words import Word, add, add_or_subtract, shape_of
-
-FLAGS = {"valid": 1, "first": 1, "last": 1}
-
-
-def flags_layout(spec: Spec):
-    """What goes with a beat to the accumulators: whether there is one, begins or ends a tile, and the beat's marks."""
-    return data.StructLayout(FLAGS | dict.fromkeys(marks(spec), 1))
 
 
 def a_shape(spec: Spec):
@@ -30,13 +25,13 @@ def w_shape(spec: Spec):
 
 
 def a_bundle_width(spec: Spec):
-    """Bits of what one row of PEs passes on: `lanes` decoded activations, and the pad mark where there is one."""
-    return spec.lanes * a_shape(spec).width + has_pad_mark(spec)
+    """Bits of what one row of PEs passes on: `lanes` decoded activations, a pad mark or what blocks put beside them."""
+    return spec.lanes * a_shape(spec).width + has_pad_mark(spec) + beside(spec, "a").size
 
 
 def w_bundle_width(spec: Spec):
-    """Bits of what one column of PEs passes on: `lanes` decoded weights."""
-    return spec.lanes * w_shape(spec).width
+    """Bits of what one column of PEs passes on: `lanes` decoded weights, and what blocks put beside them."""
+    return spec.lanes * w_shape(spec).width + beside(spec, "w").size
 
 
 class ProcessingElement(wiring.Component):
@@ -66,12 +61,12 @@ class ProcessingElement(wiring.Component):
                 "enable": In(1),
                 "a_in": In(a_bundle_width(spec)),
                 "w_in": In(w_bundle_width(spec)),
-                "flags_in": In(flags_layout(spec)),
+                "flags_in": In(flags_of(spec)),
                 "start": In(1),
                 "drain_in": In(acc),
                 "a_out": Out(a_bundle_width(spec)),
                 "w_out": Out(w_bundle_width(spec)),
-                "flags_out": Out(flags_layout(spec)),
+                "flags_out": Out(flags_of(spec)),
                 "drain_out": Out(acc),
             }
         )
@@ -84,13 +79,13 @@ class ProcessingElement(wiring.Component):
         m = Module()
         a_passing = Signal(self.a_in.shape(), reset_less=True)
         w_passing = Signal(self.w_in.shape(), reset_less=True)
-        flags_passing = Signal(self.flags_in.shape())
+        flags_passing = Signal(flags_of(self.spec))
         m.d.sync += [a_passing.eq(self.a_in), w_passing.eq(self.w_in), flags_passing.eq(self.flags_in)]
         m.d.comb += [self.a_out.eq(a_passing), self.w_out.eq(w_passing), self.flags_out.eq(flags_passing)]
 
         acc = Signal(signed(self.spec.accumulator_width), reset_less=True)
-        total = accumulated(m, self.spec, self.flags_in, acc, beat_sum(m, self.spec, self.a_in, self.w_in))
-        with m.If(self.flags_in.valid):
+        total = self._next(m, acc, self._term(m))
+        with m.If(self._adds):
             m.d.sync += acc.eq(total)
 
         drain = Signal(signed(self.spec.accumulator_width), reset_less=True)
@@ -102,11 +97,23 @@ class ProcessingElement(wiring.Component):
         m.d.comb += self.drain_out.eq(drain)
         return EnableInserter(self.enable)(m)
 
+    @property
+    def _adds(self):
+        """The flag that tells when the accumulator adds."""
+        return self.flags_in.valid
+
+    def _term(self, m):
+        """What it adds."""
+        return beat_sum(m, self.spec, self.a_in, self.w_in)
+
+    def _next(self, m, acc, term):
+        return accumulated(m, self.spec, self.flags_in, acc, term)
+
 
 def beat_sum(m, spec: Spec, a_bundle, w_bundle) -> Word:
     """The dot product of one beat's operands, from the bundles that hold them; its latency is that of `dot_product`."""
-    a = _split(m, a_bundle, a_shape(spec), spec.lanes, "a")
-    w = _split(m, w_bundle, w_shape(spec), spec.lanes, "w")
+    a = split(m, a_bundle, a_shape(spec), spec.lanes, "a")
+    w = split(m, w_bundle, w_shape(spec), spec.lanes, "w")
     return dot_product(spec).build(m, a, w, a_bundle[-1] if has_pad_mark(spec) else None)
 
 
@@ -136,7 +143,7 @@ def _raised(spec, flags, acc):
     return Mux(flags["raise"], moved, acc)
 
 
-def _split(m, bundle, shape, lanes, name):
+def split(m, bundle, shape, lanes, name):
     """The `lanes` operands of a bundle, as signals of the given shape."""
     operands = [Signal(shape, name=f"{name}_{lane}") for lane in range(lanes)]
     m.d.comb += Cat(*operands).eq(bundle[: lanes * shape.width])

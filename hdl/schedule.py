@@ -6,28 +6,29 @@ from amaranth.lib.wiring import In, Out
 
 from golden.spec import Spec
 
-from .mac import flags_layout
+from .element import early_latency, element_latency
+from .flags import EARLY, flags_of
 
 
 class Schedule(wiring.Component):
     """When things happen behind the entry, all from one delay line of its flags.
 
-    `column_flags` reach the top of column c `element_latency + c` cycles after the operands left the entry. `starts[c]`
-    lets column c drain. `take` comes one cycle before the aligned accumulators of the tile's last row; `valid` and
-    `last` go with the accumulators.
+    `column_flags` reach the top of column c `element_latency + c` cycles after the operands left the entry; with blocks
+    `valid` and `begin`, which tell of the sum of a beat, come before the others. `starts[c]` lets column c drain.
+    `take` comes one cycle before the aligned accumulators of the tile's last row; `valid` and `last` go with the
+    accumulators.
     """
 
     has_reset = True
 
-    def __init__(self, spec: Spec, *, element_latency):
+    def __init__(self, spec: Spec):
         self.spec = spec
-        self.element_latency = element_latency
         self.module_name = f"{spec.name}_schedule"
         super().__init__(
             {
                 "enable": In(1),
-                "flags": In(flags_layout(spec)),
-                "column_flags": Out(flags_layout(spec).size * spec.cols),
+                "flags": In(flags_of(spec)),
+                "column_flags": Out(flags_of(spec).size * spec.cols),
                 "starts": Out(spec.cols),
                 "take": Out(1),
                 "valid": Out(1),
@@ -37,17 +38,26 @@ class Schedule(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        cols, bits = self.spec.cols, len(self.flags.as_value())
-        flags = self._line(m, self.flags.as_value(), self.element_latency + cols - 1, "flags_line")
-        ends = self._line(m, self.flags.last, self.element_latency + self.spec.rows + cols, "last_line")
+        cols, bits, early = self.spec.cols, flags_of(self.spec).size, early_latency(self.spec)
+        flags = self._line(m, self._together(m), early + cols - 1, "flags_line")
+        ends = self._line(m, self.flags.last, element_latency(self.spec) + self.spec.rows + cols, "last_line")
         m.d.comb += [
-            self.column_flags.eq(flags[self.element_latency * bits :]),
+            self.column_flags.eq(flags[early * bits :]),
             self.starts.eq(ends[-cols:]),
             self.take.eq(ends[-2]),
         ]
         valid, last = self._rows(m)
         m.d.comb += [self.valid.eq(valid), self.last.eq(last)]
         return EnableInserter(self.enable)(m)
+
+    def _together(self, m):
+        """The flags as late, one against the other, as an element needs them."""
+        flags, wait = self.flags.as_value(), element_latency(self.spec) - early_latency(self.spec)
+        if not wait:
+            return flags
+        count = sum(name in EARLY for name in flags_of(self.spec).members)
+        late = self._line(m, flags[count:], wait, "late_line")
+        return Cat(flags[:count], late[-(len(flags) - count) :])
 
     def _rows(self, m):
         """`valid` and `last` of the aligned accumulators, `rows` of which follow each other."""

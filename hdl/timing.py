@@ -3,8 +3,8 @@
 from golden.precision import most_bits
 from golden.spec import Spec
 
+from .element import element_latency
 from .layout import c_beats, p_beats
-from .multiply import dot_product
 from .output import output_latency
 from .requantize import requantizer_latency
 from .thresholds import load_gap
@@ -12,7 +12,7 @@ from .thresholds import load_gap
 
 def latency(spec: Spec):
     """Cycles from a tile's last beat on `a` and `w` to its first beat on `y`."""
-    return spec.rows + spec.cols + dot_product(spec).latency + output_latency(spec) + 1
+    return spec.rows + spec.cols + element_latency(spec) + output_latency(spec) + 1
 
 
 def table_waits(spec: Spec, beats_per_tile, tables=None):

@@ -6,8 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from golden.spec import Spec
 
+from .flags import flags_of
 from .layout import output_beats
-from .mac import a_bundle_width, accumulated, beat_sum, flags_layout, w_bundle_width
+from .mac import a_bundle_width, accumulated, beat_sum, w_bundle_width
 from .multiply import dot_product
 from .output import OutputStage, output_latency
 from .requantize import require_hardware
@@ -44,7 +45,7 @@ class Channel(wiring.Component):
                 "enable": In(1),
                 "a_in": In(a_bundle_width(spec)),
                 "w_in": In(w_bundle_width(spec)),
-                "flags_in": In(flags_layout(spec)),
+                "flags_in": In(flags_of(spec)),
                 "acc": Out(signed(spec.accumulator_width)),
             }
         )
@@ -115,11 +116,11 @@ class VectorUnit(wiring.Component):
 
     def _flags(self, m, enable, entry, output):
         """The flags in time for the accumulators, and whether these hold the end of a tile. Takes parameters."""
-        cycles, bits = dot_product(self.spec).latency, flags_layout(self.spec).size
+        cycles, bits = dot_product(self.spec).latency, flags_of(self.spec).size
         line = Signal(cycles * bits, name="flags_line")
         takes = Signal(cycles, name="takes_line")
         ends = Signal()
-        flags = data.View(flags_layout(self.spec), line[(cycles - 1) * bits :])
+        flags = data.View(flags_of(self.spec), line[(cycles - 1) * bits :])
         with m.If(enable):
             m.d.sync += [line.eq(Cat(entry.flags, line)), takes.eq(Cat(entry.takes, takes)), ends.eq(flags.last)]
         m.d.comb += output.take.eq(takes[-1])

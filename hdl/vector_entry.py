@@ -7,8 +7,9 @@ from amaranth.lib.wiring import In, Out
 from golden.spec import Spec
 
 from .entry import activation_bundles, weight_bundles
+from .flags import flags_of
 from .layout import w_beat
-from .mac import a_bundle_width, flags_layout, w_bundle_width
+from .mac import a_bundle_width, w_bundle_width
 from .stream import packet
 from .vector_layout import channel_a_beat, weight_set_beats
 
@@ -38,7 +39,7 @@ class VectorEntry(wiring.Component):
                 "weights": In(w_beat(spec).width),
                 "a_out": Out(spec.cols * a_bundle_width(spec)),
                 "w_out": Out(spec.cols * w_bundle_width(spec)),
-                "flags": Out(flags_layout(spec)),
+                "flags": Out(flags_of(spec)),
                 "takes": Out(1),
             }
         )

@@ -6,6 +6,7 @@ from golden.tensors import Operands
 from hdl import timing
 from hdl.layout import a_beat, c_beats, has_pad_mark, p_beats, w_beat, y_beat
 
+from .block_fields import column_fields, row_fields
 from .packing import Stream, ends, pack, padded, unpack
 from .parameter_sets import codebook_sets, parameter_sets
 from .tiling import Tiling
@@ -63,6 +64,7 @@ class OutputStationary(Tiling):
             codes["pad"] = (ends(count, beats) * (missing % 2)).reshape(-1, 1)
         if spec.a_zero_point:
             codes["a_zero_point"] = np.full((count, 1), operands.a_zero_point)
+        codes |= row_fields(self, operands)
         data = pack(a_beat(spec), codes)
         return Stream(np.tile(data, (tiles_n, 1)), np.tile(ends(count, beats), tiles_n))
 
@@ -75,6 +77,7 @@ class OutputStationary(Tiling):
         codes: dict[str, np.ndarray] = {"w": w.reshape(-1, spec.cols, spec.lanes)}
         if spec.w_zero_point:
             codes["w_zero_point"] = np.full((len(codes["w"]), 1), operands.w_zero_point)
+        codes |= column_fields(self, operands)
         data = pack(w_beat(spec), codes).reshape(tiles_n, 1, beats, -1)
         data = np.broadcast_to(data, (tiles_n, tiles_m, beats, data.shape[-1])).reshape(self.tiles * beats, -1)
         return Stream(data, ends(len(data), beats))
