@@ -17,11 +17,12 @@ from golden.mac import accumulator_range
 from golden.spec import Spec
 from golden.tensors import decoded_weights, operands
 
+from .blocks import with_blocks
 from .errors import InputError, as_input_error
 from .npz import read_npz
 from .platform import with_accumulator, with_platform
 
-FORMATS = ("activations", "weights", "bias", "output", "table_input")
+FORMATS = ("activations", "weights", "a_block_scale", "w_block_scale", "bias", "output", "table_input")
 FIELDS = tuple(field.name for field in fields(Spec))
 MAX_TOML_BYTES = 1 << 20
 
@@ -55,12 +56,13 @@ def to_spec(given: dict) -> Spec:
     for required in ("activations", "weights"):
         if given.get(required) is None:
             raise InputError(f"{required} must be given, for example --{required} int8")
+    given = with_blocks(given)
     given = _with_defaults(with_platform(given) if "platform" in given else given)
     for name in FORMATS:
         if isinstance(given.get(name), str):
             with as_input_error(ValueError, prefix=name):
                 given[name] = parse(given[name])
-    for name in ("clip", "accumulator_range", "table"):
+    for name in ("clip", "accumulator_range", "scale_range", "table"):
         if isinstance(given.get(name), list) and (name == "table" or len(given[name]) == 2):
             given[name] = tuple(given[name])
     if isinstance(stored := given.get("stored_weights"), list):
@@ -84,6 +86,8 @@ def _with_defaults(given):
 def with_real_weights(given: dict, path: Path) -> dict:
     """The fields, with the accumulator range that the weights `w` in an npz can reach. Raises InputError."""
     spec = to_spec({name: value for name, value in given.items() if name not in ("accumulator", "accumulator_range")})
+    if spec.block or spec.is_float_sum:
+        raise InputError("weights_from bounds plain sums; leave it out where there are blocks or float32 sums")
     arrays = read_npz(path)
     w = arrays.get("w")
     if w is None or w.ndim != 2 or w.size == 0 or w.dtype.kind not in "iu":
@@ -145,10 +149,10 @@ def to_fields(spec: Spec) -> dict:
     return given
 
 
-def parse_pair(text: str) -> list[int]:
+def parse_pair(text: str, field="clip") -> list[int]:
     """A pair of integers written LO,HI. Raises InputError."""
     if not re.fullmatch(r"-?\d{1,20},-?\d{1,20}", text):
-        raise InputError(f"clip must be two integers LO,HI, not {text!r}")
+        raise InputError(f"{field} must be two integers LO,HI, not {text!r}")
     return [int(part) for part in text.split(",")]
 
 
@@ -161,6 +165,19 @@ def describe(spec: Spec) -> str:
     return (
         f"{spec.rows}x{spec.cols}x{spec.lanes}{binary}{sparse}{kind} array, "
         f"{spec.activations} x {spec.weights} -> {spec.y}, "
-        f"depth {spec.depth}, accumulator {spec.accumulator_width} bits{stored}"
+        f"depth {spec.depth}, {_blocks(spec)}accumulator {'float32' if spec.is_float_sum else _bits(spec)}{stored}"
         f"{f', as {spec.platform}' if spec.platform else ''}"
     )
+
+
+def _bits(spec):
+    return f"{spec.accumulator_width} bits"
+
+
+def _blocks(spec):
+    """Size and scales of the blocks of a design that has them."""
+    if not spec.block:
+        return ""
+    scales = " x ".join(f"{name[0].upper()}'s {fmt}" for name, fmt in spec.scale_formats.items())
+    zero_points = ", with zero points" if spec.w_block_zero_point else ""
+    return f"blocks of {spec.block}{zero_points}{f', scaled by {scales}' if scales else ''}, "

@@ -71,7 +71,8 @@ def random_inputs(spec: Spec, outputs: int, seed: int) -> dict:
     Raises InputError where no weights keep the design's promise.
     """
     n = 2 * spec.cols + 1
-    k = min(spec.depth, 4 * max(spec.beat_depth, spec.rows) + spec.beat_depth // 2 + 1)
+    least = max(4 * spec.beat_depth, 4 * spec.rows, 2 * spec.block)
+    k = min(spec.depth, least + spec.beat_depth // 2 + 1)
     k, n = layer_size(spec, k, n)
     tile = min(spec.pass_rows, MOST_PASS_ROWS) if spec.array == "weight_stationary" else spec.rows
     m = max(-(-outputs // n), tile + 1)

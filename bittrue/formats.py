@@ -1,9 +1,11 @@
 """What `bittrue formats` lists: the number formats, and how an element multiplies each pair of them."""
 
-from math import ldexp
+from math import ldexp, prod
 
+from golden.block_formats import NAMED_BLOCKS
 from golden.formats import Bipolar, Codebook, Format, Ternary, parse
 from golden.minifloat import MINIFLOATS, MiniFloat
+from golden.scale_formats import PowerScale
 from golden.spec import Spec
 from hdl.multiply import BinaryDot, DspDot, FloatDot, PlaneDot, ShiftDot, SignDot, TwoShiftDot, dot_product
 from hdl.requantize import require_hardware
@@ -32,7 +34,10 @@ FAMILIES = {
     "apot5": "apot3, apot5, apot7",
     "codebook4": "codebook1..codebook8",
     "codebook4_int12": "codebookB_intN",
+    "float8_e8m0fnu": "float8_e8m0fnu, e8m0",
 }
+SCALES = ("float8_e8m0fnu", "float16", "bfloat16", "float32")
+BLOCK_KEYS = ("name", "elements", "block", "scale", "bits_per_element", "largest")
 PAIRED = ("int8", "int4", "bipolar", "ternary", "sm4", "pot4", "apot5", "float8_e4m3fn", "float4_e2m1fn")
 ONLY_WEIGHTS = ("codebook4",)
 PAIRED_WEIGHTS = (*PAIRED, *ONLY_WEIGHTS)
@@ -76,11 +81,13 @@ def specials(fmt: Format):
         return "spare code -2"
     if isinstance(fmt, Codebook):
         return f"{fmt.entries} run-time entries"
+    if isinstance(fmt, PowerScale):
+        return "no zero, 1 NaN"
     if isinstance(fmt, MiniFloat):
         return {
             "none": "two zeros",
             "fn": "two zeros, 2 NaN",
-            "ieee": "two zeros, 2 infinities, 6 NaN",
+            "ieee": f"two zeros, 2 infinities, {2 * ((1 << fmt.mantissa_bits) - 1)} NaN",
             "fnuz": "1 NaN",
         }[fmt.specials]
     zeros = int(fmt.decode(1 << fmt.width - 1) == 0) if fmt.code_range[0] == 0 else 0
@@ -95,6 +102,13 @@ def pairing(activations, weights):
     except ValueError as error:
         return NONE, str(error)
     return ELEMENTS[type(dot_product(spec))], ""
+
+
+def described_block(name):
+    """(name, element format, elements that share a scale, scale format, bits per element, largest) as text."""
+    fmt = NAMED_BLOCKS[name]
+    ends = (ldexp(part.decoded_range[1], -part.fraction) for part in (fmt.element, fmt.scale))
+    return name, str(fmt.element), str(fmt.block), str(fmt.scale), f"{fmt.bits:g}", f"{prod(ends):.17g}"
 
 
 def pairings():
@@ -113,8 +127,12 @@ def listing():
     """All of it as plain data."""
     keys = ("names", "example", "bits", "smallest", "largest", "step", "special")
     rows = [dict(zip(keys, described(name), strict=True)) for name in LISTED]
+    scales = [dict(zip(keys, described(name), strict=True)) for name in SCALES]
+    blocks = [dict(zip(BLOCK_KEYS, described_block(name), strict=True)) for name in NAMED_BLOCKS]
     return {
         "formats": rows,
+        "scales": scales,
+        "blocks": blocks,
         "elements": {a: dict(zip(PAIRED_WEIGHTS, row, strict=True)) for a, *row in pairings()},
         "refused": [dict(zip(("activations", "weights", "why"), row, strict=True)) for row in refused()],
     }

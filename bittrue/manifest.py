@@ -40,6 +40,8 @@ def manifest(spec: Spec, sha256: str) -> dict:
 
 
 def _accumulator(spec):
+    if spec.is_float_sum:
+        return _float_sum(spec)
     lo, hi = spec.sum_range
     source = "the given weights" if spec.accumulator_range else f"{spec.most_products} products of {_product(spec)}"
     why = f"{source} sum to {lo}..{hi}, which needs {spec.exact_accumulator_width} bits"
@@ -49,9 +51,17 @@ def _accumulator(spec):
     return {"width": spec.accumulator_width, "range": [lo, hi], "exact": spec.accumulator_is_exact, "why": why}
 
 
+def _float_sum(spec):
+    lo, hi = spec.block_range
+    of = "block" if spec.block else "beat"
+    why = f"the exact sum of each {of}, {lo}..{hi}, is rounded to float32, scaled and added in order of k"
+    return {"width": spec.accumulator_width, "range": None, "exact": False, "why": why}
+
+
 def _product(spec):
     a, w = spec.a_range, spec.w_range
-    return f"{spec.activations} [{a[0]}, {a[1]}] and {spec.weights} [{w[0]}, {w[1]}]"
+    scales = f", scaled by {spec.scales_range[0]}..{spec.scales_range[1]}," if spec.scale_formats else ""
+    return f"{spec.activations} [{a[0]}, {a[1]}] and {spec.weights} [{w[0]}, {w[1]}]{scales}"
 
 
 def _streams(spec):

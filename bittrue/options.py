@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from golden.block_formats import NAMED_BLOCKS
 from golden.checks import (
     ACTIVATIONS,
     ARRAYS,
@@ -16,6 +17,7 @@ from golden.checks import (
     THRESHOLD_SEARCHES,
     ZERO_POINT_ORDERS,
 )
+from golden.checks_blocks import BLOCK_SUMS, SCALES
 from golden.formats import KNOWN
 from golden.platform_table import PLATFORMS
 from golden.rounding import OVERFLOWS, ROUNDINGS
@@ -26,7 +28,7 @@ from .design import parse_pair, read_toml, to_spec, with_real_weights, with_stor
 from .platform import check_contradictions
 from .table import with_table
 
-_FORMATS = f"{KNOWN}."
+_FORMATS = f"{KNOWN}; or blocks: {', '.join(NAMED_BLOCKS)}."
 
 
 def _option(name, kind, text, panel):
@@ -38,7 +40,7 @@ def _option(name, kind, text, panel):
     )
 
 
-_ARRAY, _SCALE, _ZERO = "Array", "Requantizer", "Zero points, given at run time"
+_ARRAY, _BLOCK, _SCALE, _ZERO = "Array", "Blocks, and float32 sums", "Requantizer", "Zero points, given at run time"
 _DESIGN = inspect.Parameter(
     "design",
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -60,11 +62,17 @@ _OPTIONS = [
     _option("stored_weights", Path, "Npz with w (K, N), codes that array matrix_vector holds from the start.", _ARRAY),
     _option("sparsity", str, f"Zeros among the weights, of array matrix_vector: {', '.join(SPARSITIES)}.", _ARRAY),
     _option("pass_rows", int, "Weight stationary: rows of A per pass, accumulators per column (default: 256).", _ARRAY),
+    _option("block", int, "Elements along K that share scales and zero points (default: 0, none).", _BLOCK),
+    _option("a_block_scale", str, f"Format of the scales of A's blocks: {SCALES}.", _BLOCK),
+    _option("w_block_scale", str, "Format of the scales of W's blocks, likewise.", _BLOCK),
+    _option("w_block_zero_point", bool, "Take a zero point of each block of W.", _BLOCK),
+    _option("scale_range", str, "Codes LO,HI that float8_e8m0fnu scales are promised to lie in.", _BLOCK),
+    _option("block_sum", str, f"How scaled sums are added: {', '.join(BLOCK_SUMS)} (default: exact).", _BLOCK),
     _option("multiplier_style", str, f"Integer products: {', '.join(MULTIPLIER_STYLES)} (default: auto).", _ARRAY),
     _option("accumulator", int, "Accumulator width in bits (default: exact, from formats and depth).", _ARRAY),
     _option("accumulator_overflow", str, f"What a narrower accumulator does: {', '.join(OVERFLOWS)}.", _ARRAY),
     _option("weights_from", Path, "Npz with the real weights w: derives the accumulator width from them.", _ARRAY),
-    _option("output", str, "Format of Y (default: exact, with --requantize none).", _SCALE),
+    _option("output", str, "Format of Y; float32 with float32 sums (default: exact, with --requantize none).", _SCALE),
     _option("requantize", str, f"Scaling: {', '.join(REQUANTIZERS)} (default: none).", _SCALE),
     _option("platform", str, f"The rule of a platform, complete: {', '.join(PLATFORMS)}.", _SCALE),
     _option("threshold_search", str, f"Thresholds: {', '.join(THRESHOLD_SEARCHES)} (default: binary).", _SCALE),
@@ -104,8 +112,9 @@ def takes_design(command):
 
 def _spec(design: Path | None, flags: dict) -> Spec:
     weights_from = flags.pop("weights_from", None)
-    if "clip" in flags:
-        flags["clip"] = parse_pair(flags["clip"])
+    for pair in ("clip", "scale_range"):
+        if pair in flags:
+            flags[pair] = parse_pair(flags[pair], pair)
     table, stored = flags.pop("table", None), flags.pop("stored_weights", None)
     given = read_toml(design) if design else {}
     check_contradictions(flags, flags.get("platform", given.get("platform")))

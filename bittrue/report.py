@@ -7,11 +7,12 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from golden.block_formats import NAMED_BLOCKS
 from hdl.kinds import kind_of
 
 from .design import describe
 from .flows import Comparison
-from .formats import LEGEND, LISTED, PAIRED_WEIGHTS, described, pairings
+from .formats import LEGEND, LISTED, PAIRED_WEIGHTS, SCALES, described, described_block, pairings
 
 UNWRAPPED = 10_000
 PAGE = 140
@@ -59,12 +60,16 @@ def generated_json(folder):
 
 def formats_listed():
     formats = Table("formats", "for example", "bits", "smallest", "largest", "step", "special codes", box=None)
-    for name in LISTED:
+    for name in (*LISTED, *SCALES):
         formats.add_row(*described(name))
+    blocks = Table("blocks", "elements", "block", "scale", "bits per element", "largest", box=None)
+    for name in NAMED_BLOCKS:
+        blocks.add_row(*described_block(name))
     elements = Table("activations x weights", *PAIRED_WEIGHTS, box=None)
     for row in pairings():
         elements.add_row(*row)
-    return Group(formats, Text(), elements, Text(LEGEND))
+    scales = Text(f"{', '.join(SCALES[:-1])} are scales of blocks alone, {SCALES[-1]} is an output alone")
+    return Group(formats, scales, Text(), blocks, Text(), elements, Text(LEGEND))
 
 
 def tabled(path, entries, x_format, y_format):

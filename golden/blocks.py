@@ -144,12 +144,16 @@ def _limbs_to_float32(a, w, fraction):
 def _block_float(a, w, fraction):
     """float32 of the sum over one block, with infinities and NaN where products or their sum have them."""
     special = {name: x.dtype.kind == "f" and not np.isfinite(x).all() for name, x in (("a", a), ("w", w))}
-    finite = [np.where(np.isfinite(x), x, 0).astype(np.int64) if x.dtype.kind == "f" else x for x in (a, w)]
-    sums = _dot_to_float32(*finite, fraction)
+    sums = _dot_to_float32(_finite(a), _finite(w), fraction)
     if not any(special.values()):
         return sums
     marks = _special_sums(a.astype(np.float64), w.astype(np.float64))
     return np.where(np.isfinite(marks), sums, marks.astype(np.float32))
+
+
+def _finite(x):
+    """Integers, with 0 in the place of infinities and NaN."""
+    return np.where(np.isfinite(x), x, 0).astype(np.int64) if x.dtype.kind == "f" else x
 
 
 def _special_sums(a, w):

@@ -9,7 +9,7 @@ BLOCK_SUMS = ("exact", "float32")
 SCALE_INTEGER = 16
 EXACT_BITS = 128
 _SCALES = ("a_block_scale", "w_block_scale")
-_FLOATS = f"float8_e8m0fnu, {', '.join((*MINIFLOATS, *SCALE_FLOATS))}"
+SCALES = f"uint1..uint{SCALE_INTEGER}, float8_e8m0fnu, {', '.join((*MINIFLOATS, *SCALE_FLOATS))}"
 
 
 def check_blocks(spec):
@@ -43,7 +43,7 @@ def _scales(spec):
     for field in _SCALES:
         fmt = getattr(spec, field)
         if fmt is not None and not _is_scale(fmt):
-            raise ValueError(f"{field} must be uint1..uint{SCALE_INTEGER}, {_FLOATS}, not {fmt}")
+            raise ValueError(f"{field} must be one of {SCALES}, not {fmt}")
     if spec.scale_range is None:
         return
     if not any(isinstance(getattr(spec, field), PowerScale) for field in _SCALES):

@@ -186,6 +186,7 @@ KNOWN = (
     "sm2..sm32, pot2..pot6, apot3, apot5, apot7, codebook1..codebook8 (entries of int8), "
     f"codebook4_int12 (other entries), {', '.join(MINIFLOATS)}"
 )
+BESIDE = "beside operands float8_e8m0fnu (e8m0), float16, bfloat16, float32"
 
 
 _INTEGER = r"u?int[0-9]{1,6}"
@@ -213,7 +214,7 @@ def parse(name):
         return _integer(name)
     if match := re.fullmatch(r"(u?)q([0-9]{1,6})\.([0-9]{1,6})", name):
         return Integer(int(match[2]) + int(match[3]), signed=not match[1], fraction=int(match[3]))
-    raise ValueError(f"unknown format {name!r}; known are {KNOWN}")
+    raise ValueError(f"unknown format {name!r}; known are {KNOWN}; {BESIDE}")
 
 
 def to_bits(codes, fmt):

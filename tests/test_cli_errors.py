@@ -11,7 +11,7 @@ from bittrue import flows
 from bittrue.design import MAX_TOML_BYTES, read_toml, to_spec
 from bittrue.errors import InputError
 from examples.digits import network
-from golden.formats import KNOWN
+from golden.formats import BESIDE, KNOWN
 from golden.platform_table import PLATFORMS
 from golden.spec import Spec
 
@@ -26,7 +26,7 @@ DESIGNS = {
     (*PAIR, "--activations", "int65"): "activations: width of int must be 1 to 64, not 65",
     (*PAIR, "--activations", "uint64"): "activations: width of uint must be 1 to 63, not 64",
     (*PAIR, "--weights", "int33"): "weights must be at most 32 bits wide, not int33",
-    (*PAIR, "--activations", "float8"): f"activations: unknown format 'float8'; known are {KNOWN}",
+    (*PAIR, "--activations", "float8"): f"activations: unknown format 'float8'; known are {KNOWN}; {BESIDE}",
     (*PAIR, "--rounding", "up"): f"rounding must be one of {ROUNDINGS}, not 'up'",
     (*PAIR, "--overflow", "clamp"): "overflow must be one of wrap, saturate, not 'clamp'",
     (

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from commands import done
 
-from bittrue.formats import ELEMENTS, LISTED, PAIRED_WEIGHTS, listing, pairing
+from bittrue.formats import ELEMENTS, LISTED, PAIRED_WEIGHTS, SCALES, listing, pairing
+from golden.block_formats import NAMED_BLOCKS
 from golden.formats import KNOWN, Codebook, parse
 from golden.minifloat import MINIFLOATS
 
@@ -41,6 +42,34 @@ def test_each_row(row):
     assert int(row["bits"]) == parse(row["example"]).width
 
 
+@pytest.mark.parametrize("row", listing()["scales"], ids=lambda row: row["example"])
+def test_each_scale(row):
+    fmt = parse(row["example"])
+    top = {"float8_e8m0fnu": 2.0**127, "float16": 65504, "bfloat16": 2.0**127 * (2 - 2**-7)}
+    top["float32"] = float(np.finfo(np.float32).max)
+    assert float(row["largest"]) == top[row["example"]]
+    if row["example"] in ("float16", "float32"):
+        assert float(row["step"]) == float(np.finfo(row["example"]).smallest_subnormal)
+    if fmt.width == 16:
+        numbers = fmt.value(np.arange(1 << 16))
+        nan, infinite = np.isnan(numbers).sum(), np.isinf(numbers).sum()
+        assert row["special"] == f"two zeros, {infinite} infinities, {nan} NaN"
+
+
+def test_blocks():
+    rows = {row["name"]: row for row in listing()["blocks"]}
+    assert {name: row["bits_per_element"] for name, row in rows.items()} == {
+        **{"mxint8": "8.25", "mxfp8_e4m3": "8.25", "mxfp8_e5m2": "8.25"},
+        **{"mxfp6_e3m2": "6.25", "mxfp6_e2m3": "6.25", "mxfp4": "4.25", "nvfp4": "4.5"},
+    }
+    assert (rows["nvfp4"]["elements"], rows["nvfp4"]["block"], rows["nvfp4"]["scale"], rows["nvfp4"]["largest"]) == (
+        "float4_e2m1fn",
+        "16",
+        "float8_e4m3fn",
+        str(6 * 448),
+    )
+
+
 def test_every_known_format_is_listed():
     for name in KNOWN.replace(" and ", ", ").replace("(", ",").replace(")", ",").split(","):
         stem = name.strip().split("..")[0].rstrip("0123456789.")
@@ -51,7 +80,7 @@ def test_every_known_format_is_listed():
 def test_the_command():
     assert json.loads(done("formats", "--json")) == listing()
     out = done("formats")
-    assert all(name in out for name in (*LISTED, *PAIRED_WEIGHTS, *ELEMENTS.values()))
+    assert all(name in out for name in (*SCALES, *NAMED_BLOCKS, *LISTED, *PAIRED_WEIGHTS, *ELEMENTS.values()))
 
 
 def test_what_is_refused_has_a_reason():

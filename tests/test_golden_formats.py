@@ -16,6 +16,7 @@ KNOWN = (
     "entries), float8_e4m3fn, float8_e5m2, float8_e4m3fnuz, float8_e5m2fnuz, float6_e3m2fn, float6_e2m3fn, "
     "float4_e2m1fn"
 )
+BESIDE = "beside operands float8_e8m0fnu (e8m0), float16, bfloat16, float32"
 
 
 def code_range(width, signed):
@@ -243,7 +244,7 @@ ERRORS = {
     "codebook2_int65": "width of int must be 1 to 64, not 65",
     "apot4": "width of apot must be 3, 5, 7, not 4",
 } | {
-    name: f"unknown format {name!r}; known are {KNOWN}"
+    name: f"unknown format {name!r}; known are {KNOWN}; {BESIDE}"
     for name in (
         *("", "int", "float8", "Int8", "int-4", "int8 ", " int8", "int8\n", "int1000000"),
         *("q4", "q.4", "q4.", "q-1.4", "ternary2", "int\u0664", "u8", "bipolar1"),
