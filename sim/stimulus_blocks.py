@@ -14,7 +14,7 @@ _ENDS = 0.03  # of others
 _SPECIAL = 24  # one of so many rows, columns or blocks of a row holds infinities or NaN
 _SPREAD = 8.0  # standard deviation of exponents
 _TINY = 8  # one of so many rows and columns has scales whose product is subnormal in float32, if it can
-_TINY_EXPONENT = -132
+_TINY_EXPONENT = -156
 
 
 def random_blocks(rng, spec, arrays) -> dict:

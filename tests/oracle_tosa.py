@@ -55,10 +55,15 @@ class Graph:
 
     def run(self):
         """(output int64, status name)"""
+        output, status = self.run_float()
+        return output.astype(np.int64), status
+
+    def run_float(self):
+        """(output in its own type, status name)"""
         import tosa_reference_model
 
         outputs, status = tosa_reference_model.run(bytes(self.graph.serialize()), self.fed, verbosity="NONE")
-        return outputs[0].astype(np.int64), status.name
+        return outputs[0], status.name
 
     def _kind(self, name):
         return getattr(self.tosa.DType, name)
@@ -123,3 +128,40 @@ def addition(x, kind, rescales, platform, zero_points):
     (multiplier, shift), points = rescales[2], (0, zero_points[2])
     graph.rescale(total, shape, ("INT32", kind), [multiplier], [shift], platform, points, last=True)
     return graph.run()
+
+
+BLOCK_ELEMENTS = {
+    "mxint8": "MXINT8",
+    "mxfp8_e4m3": "FP8E4M3",
+    "mxfp8_e5m2": "FP8E5M2",
+    "mxfp6_e3m2": "FP6E3M2",
+    "mxfp6_e2m3": "FP6E2M3",
+    "mxfp4": "FP4E2M1",
+}
+
+
+def matmul_of_blocks(name, a, w, a_scale, w_scale):
+    """float32 [M, N] of codes a [M, K], w [K, N] and of E8M0 codes [M, K / 32], [K / 32, N], by MATMUL_T_BLOCK_SCALED.
+
+    Codes must stand for numbers.
+    """
+    from tosa.BlockSize import BlockSize
+
+    graph, names = Graph(), []
+    for codes, scales in ((a, a_scale), (w.T, w_scale.T)):
+        kind = getattr(graph.tosa.DType, BLOCK_ELEMENTS[name])
+        names.append(graph.graph.addConst([1, *codes.shape], kind, _elements(name, codes.reshape(-1))).name)
+        powers = np.ldexp(1.0, scales.reshape(-1) - 127).tolist()
+        names.append(graph.constant(powers, "FP8UE8M0", (1, *scales.shape)))
+    attribute = ("MatMulTBlockScaledAttribute", (BlockSize.BLOCK_SIZE_32,))
+    graph.apply("MATMUL_T_BLOCK_SCALED", names, (1, len(a), w.shape[1]), "FP32", attribute, last=True)
+    return graph.run_float()
+
+
+def _elements(name, codes):
+    """What the serializer takes for a type: codes of bytes, or values."""
+    from golden.microscaling import block_format
+
+    if name in ("mxint8", "mxfp8_e5m2"):
+        return (codes & 0xFF).astype(np.uint8)
+    return block_format(name).value(codes)
