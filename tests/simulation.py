@@ -55,6 +55,7 @@ def random_operands(spec, m, k, n, seed):
     """
     if (
         extras(spec)
+        or spec.is_float_sum
         or spec.rule is not None
         or spec.threshold_count
         or spec.activation == "relu6"
