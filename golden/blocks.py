@@ -157,8 +157,7 @@ def _finite(x):
 
 
 def _special_sums(a, w):
-    """Sums of products by IEEE 754 in which every finite number stands for its sign."""
-    a, w = (np.where(np.isfinite(x), np.sign(x), x) for x in (a, w))
+    """Sums of products by IEEE 754, infinite or NaN where one of them or their sum is: no finite one overflows."""
     total = np.zeros((a.shape[0], w.shape[1]))
     for k in range(len(w)):
         total = total + np.multiply.outer(a[:, k], w[k])

@@ -182,6 +182,33 @@ def test_integers_round_once(value, sign):
         assert float32_patterns(rounded_to_float32(np.array([[sign * value]], dtype), 3)).item() == expected
 
 
+@pytest.mark.parametrize(
+    "products",
+    [
+        [(2**30 + 2**6, 2**30)],  # a tie of float32
+        [(2**30 + 2**6, 2**30), (1, 1)],  # just above it
+        [(2**30 + 2**6, 2**30), (1, -1)],
+        [(-(2**30) - 3 * 2**6, 2**30), (1, -1)],
+        [(2**31 - 1, 2**31 - 1), (2**31 - 1, -(2**31 - 1)), (2**19, 2**19), (1, 2**14)],  # a short sum, a tie again
+        [(2**31 - 1, 2**31 - 1), (2**31 - 1, -(2**31 - 1)), (2**19, 2**19), (1, 2**14), (1, 1)],
+        [(2**31 - 1, 2**31 - 1), (2**31 - 1, -(2**31 - 1)), (-(2**19), 2**19), (1, -(2**14)), (1, -1)],
+    ],
+)
+def test_sums_of_more_than_64_bits_round_once(products):
+    """Beats of 8 products of 32 bits, which may sum to 2**65."""
+    spec = build(activations="int32", weights="int32", lanes=8, block_sum="float32", output="float32")
+    a, w = zip(*products, *[(0, 2**31 - 1), (2**31 - 1, 0), (0, 0), (0, 0)][: 8 - len(products)], strict=True)
+    expected = blocks_by_hand.nearest(blocks_by_hand.Fraction(sum(x * y for x, y in products)))
+    assert one_output(spec, a, w) == blocks_by_hand.pattern(expected)
+
+
+def test_blocks_so_long_that_halves_of_them_overflow_too():
+    depth = 1 << 17
+    fields = {"activations": "int32", "weights": "int32", "block": depth, "depth": depth, "w_block_scale": "uint1"}
+    least = [-(1 << 31)] * depth
+    assert float32_values([one_output(build(**fields, **FLOAT), least, least, w_block_scale=[1])]) == 2.0**79
+
+
 @pytest.mark.parametrize("name", ["float16", "bfloat16", "e8m0", "float8_e4m3fn", "uint7", "uq2.3"])
 def test_values_of_scales(name):
     fmt = parse(name)
