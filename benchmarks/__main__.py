@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from . import formats, generation, kinds, luts, requantizers, simulation
+from . import blocks, formats, generation, kinds, luts, requantizers, simulation
 
 BENCHMARKS = {
     "generation": generation,
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "requantizers": requantizers,
     "formats": formats,
     "kinds": kinds,
+    "blocks": blocks,
 }
 README = Path(__file__).resolve().parent.parent / "README.md"
 

@@ -127,6 +127,19 @@ DESIGNS = {
     ),
     "widest": design("int32", "uint32", 1, 2, output="int64", requantize="shift", rounding="toward_zero"),
 }
+E8M0 = {"a_block_scale": parse("e8m0"), "w_block_scale": parse("e8m0")}
+E4M3 = {"a_block_scale": parse("float8_e4m3fn"), "w_block_scale": parse("float8_e4m3fn")}
+FLOAT_SUMS = {"block_sum": "float32", "output": "float32"}
+DESIGNS |= {
+    "mxfp8 in float32": design("float8_e5m2", "float8_e4m3fn", lanes=2, block=8, **E8M0, **FLOAT_SUMS),
+    "mxint8, exact": design("q2.6", "q2.6", lanes=2, block=8, **E8M0, scale_range=(120, 127)),
+    "nvfp4 in float32": design("float4_e2m1fn", "float4_e2m1fn", lanes=4, block=4, **E4M3, **FLOAT_SUMS),
+    "integer scales": design(
+        *("int8", "uint4", 2, 3),
+        **{"block": 4, "w_block_scale": parse("uint6"), "w_block_zero_point": True},
+    ),
+    "float32 sums of beats": design("int8", "uint8", lanes=2, w_zero_point=True, **FLOAT_SUMS),
+}
 EACH_DESIGN = pytest.mark.parametrize("name", DESIGNS)
 
 

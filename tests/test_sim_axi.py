@@ -49,6 +49,21 @@ THRESHOLDS = {
 DESIGNS |= {name: THRESHOLDS[name] for name in ("search", "parallel", "resident")}
 CODEBOOK = {"activations": parse("int4"), "weights": parse("codebook2_int5")}
 CODEBOOKS = {"codebook": Spec(**CODEBOOK, **SCALED, rows=2, cols=3, lanes=2, name="axi_codebook")}
+BLOCKS = {
+    "groups": Spec(
+        activations=parse("int8"),
+        weights=parse("uint4"),
+        **{"rows": 2, "cols": 3, "lanes": 2, "block": 4, "w_block_scale": parse("uint6"), "w_block_zero_point": True},
+        name="axi_groups",
+    ),
+    "nvfp4": Spec(
+        activations=parse("float4_e2m1fn"),
+        weights=parse("float4_e2m1fn"),
+        **{"rows": 3, "cols": 2, "lanes": 2, "block": 4, "block_sum": "float32", "output": parse("float32")},
+        **{"a_block_scale": parse("float8_e4m3fn"), "w_block_scale": parse("float8_e4m3fn")},
+        name="axi_nvfp4",
+    ),
+}
 DEPTHS = (11, 2)
 
 
@@ -113,6 +128,15 @@ def test_axi_clients_of_codebooks(testcase, tmp_path):
     if reason := missing("icarus"):
         pytest.skip(reason)
     check(CODEBOOKS["codebook"], "icarus", testcase, tmp_path)
+
+
+@pytest.mark.parametrize("testcase", ["one_stream_pauses", "reset_in_flight"])
+@pytest.mark.parametrize("name", BLOCKS)
+def test_axi_clients_of_blocks(name, testcase, tmp_path):
+    """Reset in the middle of a block too: the next one begins anew."""
+    if reason := missing("icarus"):
+        pytest.skip(reason)
+    check(BLOCKS[name], "icarus", testcase, tmp_path)
 
 
 @pytest.mark.parametrize("testcase", ["late_sets", "reset_in_load"])
