@@ -20,7 +20,7 @@ from hdl.verilog import run_yosys, to_verilog
 from .luts import FLOWS, report_of
 from .requantizers import Cells, cells
 
-NAMES = ("mxfp4", "nvfp4", "mxint8", "mxfp8_e4m3")
+NAMES = ("mxfp4", "mxint8")
 SUMS = ("no scales", "exact", "float32")
 PROMISED = (119, 134)
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import kinds
+from benchmarks import blocks, kinds
 from benchmarks.requantizers import CASES
 from golden.formats import parse
 from golden.spec import Spec
 from hdl import matrix_vector_timing, weight_timing
+from hdl.element import element_latency
 from hdl.multiply import dot_product
 from hdl.requantize import requantizer_latency
 from hdl.thresholds import load_gap
@@ -123,3 +124,32 @@ def test_cycles_of_the_weight_stationary_array():
     late += sum(max(0, gap + s[j] - g[j]) for j in (1, 2))
     expected = 4 + sum(max(rows, 4) for rows in b[:-1]) + b[-1] + latency + 1 + late
     assert weight_timing.cycles(spec, tiles, s) == expected
+
+
+def rounding_cycles(bits, *, subnormal, loses):
+    return -(-(bits - 1).bit_length() // 2) + 4 * subnormal + loses
+
+
+def told_latencies():
+    section = TEXT[TEXT.index("| elements and scales | sums | E |") :].split("\n\n")[0]
+    return {
+        (name, sums): int(count) for name, sums, count in re.findall(r"^\| (\w+) \| (\w+) \| (\d+) \|$", section, re.M)
+    }
+
+
+def test_latencies_of_blocks():
+    told = told_latencies()
+    assert len(told) == 14
+    assert told == {key: element_latency(blocks.element(*key)) for key in told}
+
+
+@pytest.mark.parametrize("name", ["mxint8", "mxfp8_e4m3", "mxfp8_e5m2", "mxfp4"])
+def test_steps_of_blocks_add_up(name):
+    """(T.4) and (T.5), for powers of two as scales."""
+    exact, rounded = (blocks.element(name, sums) for sums in ("exact", "float32"))
+    beat = dot_product(exact).latency + 1
+    assert element_latency(exact) == beat + -(-(2 * 15).bit_length() // 2)
+    bits = max(-rounded.block_range[0], rounded.block_range[1]).bit_length()
+    cut = rounding_cycles(bits, subnormal=False, loses=True) if bits > 24 else 0
+    last = rounding_cycles(min(bits, 24), subnormal=True, loses=True)
+    assert element_latency(rounded) == beat + 1 + cut + last + 1
