@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 
 from golden.extras import axis_sizes, extras
-from golden.formats import Integer
+from golden.formats import Codebook, Integer
 from golden.minifloat import MiniFloat
 from golden.scale_formats import PowerScale
 
@@ -25,7 +25,9 @@ def random_blocks(rng, spec, arrays) -> dict:
     """
     sizes = axis_sizes(spec, arrays["a"].shape[0], *arrays["w"].shape)
     result = {}
-    for name, extra in extras(spec).items():
+    taken = extras(spec)
+    for name in (*spec.scale_formats, *(["w_block_zero_point"] if spec.w_block_zero_point else [])):
+        extra = taken[name]
         shape = tuple(sizes[axis] for axis in extra.axes)
         draw = _zero_points if name == "w_block_zero_point" else _scales
         result[name] = draw(rng, extra.fmt, shape)
@@ -42,7 +44,7 @@ def random_blocks(rng, spec, arrays) -> dict:
 
 def _make_loud(spec, arrays, blocks):
     """The last row of A and the last column of W reach the largest sum that scales and formats allow."""
-    if not spec.block:
+    if not spec.block or isinstance(spec.weights, Codebook):
         return
     zeros = spec.weights.code_range if spec.w_block_zero_point else (int(arrays.get("w_zero_point", 0)),)
     corners = product(spec.activations.extreme_codes, spec.weights.extreme_codes, zeros)

@@ -100,6 +100,17 @@ def test_float32_sums(name, k):
         assert golden(spec, operands(spec, arrays)).tolist() == blocks_by_hand.float32(spec, arrays)
 
 
+def test_codebooks_in_blocks_are_the_integers_that_they_point_to():
+    """As NF4 has it: a table, and a scale for each block."""
+    fields = {"activations": "int8", "block": 8, "w_block_scale": "bfloat16", **FLOAT}
+    spec, plain = build(weights="codebook4", **fields), build(weights="int8", **fields)
+    arrays = drawn(spec, 5, 29, 6, seed=3)
+    tables = np.broadcast_to(arrays.pop("w_codebook"), (6, 16))
+    looked_up = arrays | {"w": np.take_along_axis(tables.T, arrays["w"], axis=0)}
+    y = golden(spec, operands(spec, arrays | {"w_codebook": tables}))
+    assert y.tolist() == golden(plain, operands(plain, looked_up)).tolist() == blocks_by_hand.float32(plain, looked_up)
+
+
 def one_output(spec, a, w, **blocks):
     """The float32 of a product with one row and one column."""
     arrays = {"a": np.array([a]), "w": np.array([w]).T}
