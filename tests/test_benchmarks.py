@@ -1,10 +1,12 @@
 """Counts that the benchmarks print are exact: LUTs and flip-flops of one element, lines of Verilog."""
 
 import importlib.metadata
+import re
+from pathlib import Path
 
 import pytest
 
-from benchmarks import generation, luts, requantizers
+from benchmarks import blocks, generation, luts, requantizers
 from benchmarks.requantizers import Cells
 from hdl.verilog import to_verilog
 
@@ -50,6 +52,18 @@ def test_luts_and_flip_flops(case, target, expected):
 def test_cells_of_requantizers(name, target, expected):
     counted_with()
     assert requantizers.measured(name, target) == expected
+
+
+def test_docs_have_the_cells_of_blocks():
+    counted_with()
+    text = (Path(__file__).resolve().parent.parent / "docs" / "hardware.md").read_text()
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in re.findall(r"^\| mx.*\|$", text, re.M)]
+    told = {tuple(row[:2]): row for row in rows if len(row) == 8}
+    assert set(told) == {(name, sums) for name in blocks.NAMES for sums in blocks.SUMS}
+    for name, sums in (("mxfp4", "exact"), ("mxfp4", "float32")):
+        *_, cells, levels = told[name, sums]
+        assert str(blocks.measured(name, sums, "ice40")) == cells
+        assert str(blocks.levels(name, sums)) == levels
 
 
 def test_cells_of_a_report():
