@@ -65,29 +65,52 @@ def test_products_of_all_sizes(shape, tmp_path):
         assert y.tolist() == oracle.product(given.a, given.w), given.shape
 
 
-LAYERS = ((9, 13, 7), (1, 40, 20), (1, 1, 1), (1, 2, 1), (3, 40, 20), (30, 5, 3), (2, 9, 20))
+LAYERS = ((9, 13, 7), (1, 40, 20), (1, 2, 1), (3, 40, 20), (30, 5, 3), (2, 9, 20))
+SHORT = ((1, 1, 1),) * 5  # sets load faster than outputs leave
+BUSY = ((24, 1, 3),) * 12  # the last outputs of a set and the first of the next in neighbouring cycles
 SERIES = {
     "sums": unit(),
     "multiplier": unit(**SCALED, a_zero_point=True, w_zero_point=True),
-    "thresholds": unit(**COUNTED),
+    "thresholds": unit(**COUNTED | {"output": parse("uint4")}),
     "parallel thresholds": unit(**COUNTED, threshold_search="parallel"),
     "stored": stored(unit(**SCALED, depth=13, outputs=7), 13, 7),
 }
+
+
+def series(spec):
+    """Products of many layers, which follow each other."""
+    if spec.stored_weights is not None:
+        return [drawn(spec, m, 13, 7, seed) for seed, (m, *_) in enumerate(LAYERS)]
+    return [random_operands(spec, *size, seed) for seed, size in enumerate((*LAYERS, *SHORT, *BUSY))]
 
 
 @pytest.mark.parametrize("name", SERIES)
 def test_layers_follow_each_other_in_the_cycles_of_the_closed_form(name, tmp_path):
     """Weights and parameters of a layer load while the layer before is computed; zero points change with a vector."""
     spec = SERIES[name]
-    sizes = LAYERS if spec.stored_weights is None else [(m, 13, 7) for m, *_ in LAYERS]
-    products = [random_operands(spec.with_(stored_weights=None), *size, seed) for seed, size in enumerate(sizes)]
-    if spec.stored_weights is not None:
-        products = [drawn(spec, *size, seed) for seed, size in enumerate(sizes)]
+    products = series(spec)
     compiled(spec, tmp_path)
     came, counted = played(spec, products, tmp_path)
     for given, y in zip(products, came, strict=True):
         assert y.tolist() == golden(spec, given).tolist(), given.shape
     assert counted == cycles(spec, [tiling(spec, given).layer for given in products])
+
+
+RELOADS = {
+    "loads while rows are in flight": ("multiplier", r"else in_flight <= .*;", "else in_flight <= 1'h0;"),
+    "loads while thresholds are searched": ("thresholds", r"else if \(!take\) settling <= .*;", "else settling <= 0;"),
+}
+
+
+@pytest.mark.parametrize("fault", RELOADS)
+def test_parameters_loaded_too_early_are_seen(fault, tmp_path):
+    """The layers of the test above can fail: they show sets that overwrite those still in use."""
+    name, pattern, moved = RELOADS[fault]
+    spec = SERIES[name]
+    products = series(spec)
+    compiled(spec, tmp_path, planted(spec, "parameters", pattern, moved, 1))
+    came, _ = played(spec, products, tmp_path)
+    assert any(y.tolist() != golden(spec, given).tolist() for given, y in zip(products, came, strict=True))
 
 
 HELD = {
