@@ -25,6 +25,8 @@ def float_sum_faults(machine):
     yield _fault("round", "sums are exact, and rounded to float32 once at the end", _rounded_once)
     yield _fault("round", "rounds to float32 toward_zero where it must round half_even", _toward_zero)
     yield _fault("round", "subnormal float32 numbers count as zero", _flushed)
+    if machine.tiling.tiles > 1:
+        yield Hypothesis("sum", "the accumulator is not cleared between tiles", _chained)
     if len(machine.spec.scale_formats) == 2:
         cause = "sums are multiplied by one scale after the other where both are multiplied first"
         yield _fault("scale", cause, _one_after_the_other)
@@ -157,3 +159,17 @@ def _cut(values):
     """float32 of float64 numbers, rounded toward zero."""
     near = values.astype(np.float32)
     return np.where(np.abs(near.astype(np.float64)) > np.abs(values), np.nextafter(near, np.float32(0)), near)
+
+
+def _chained(window):
+    """Each tile's sum begins with what the one before left; infinities and NaN are kept too."""
+    machine = window.machine
+    terms = float_terms(window.spec, machine.a, machine.w, machine.padded.extras)
+    tiles = [machine.tiling.in_tiles(term) for term in terms]
+    sums, state = np.zeros_like(tiles[0]), np.zeros_like(tiles[0][0])
+    with np.errstate(all="ignore"):
+        for index in range(len(sums)):
+            for term in tiles:
+                state = state + term[index]
+            sums[index] = state
+    return float32_patterns(window.pick(machine.tiling.from_tiles(sums)))

@@ -14,7 +14,7 @@ from golden.tensors import golden, operands
 
 need("tosa_reference_model", "serializer")
 pytestmark = pytest.mark.filterwarnings("ignore")
-SHAPE = (24, 160, 20)
+SHAPE = (64, 160, 64)
 EXACT = ("mxint8", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4")  # a block's sum has at most 24 bits: float32 holds every order
 
 
@@ -73,11 +73,11 @@ def one_by_one(name, arrays):
     return total
 
 
-@pytest.mark.parametrize(("name", "count"), [("mxfp8_e4m3", 229), ("mxfp8_e5m2", 185)])
+@pytest.mark.parametrize(("name", "count"), [("mxfp8_e4m3", 1980), ("mxfp8_e5m2", 1646)])
 def test_blocks_that_tosa_rounds_inside(name, count):
     """TOSA rounds after each product, in order of k; here a block's sum is rounded once: nearer on the whole.
 
-    Of 480 outputs so many differ. The rest, scaling and adding blocks up, is the same.
+    Of 4096 outputs so many differ. The rest, scaling and adding blocks up, is the same.
     """
     spec, arrays = case(name, 4, 4)
     there, here = by_tosa(name, arrays), golden(spec, operands(spec, arrays))

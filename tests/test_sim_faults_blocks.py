@@ -122,6 +122,27 @@ def test_wrong_sums(name, fault, step, cause):
     assert (found.step, cause in (found.cause, *found.alternatives)) == (step, True)
 
 
+@pytest.mark.parametrize("name", ["mxfp4", "int4 groups", "beats"])
+def test_sums_that_are_not_cleared(name):
+    """Tiles of 3 x 4, one below the other: each begins with the sum of the one before, in plain Python."""
+    spec, arrays = drawn(name)
+    parts, left = by_hand.block_products(spec, arrays), {}
+    y = np.zeros((M, N), int)
+    for column, row in np.ndindex(-(-N // 4), -(-M // 3)):
+        for r, c in np.ndindex(3, 4):
+            m, n = 3 * row + r, 4 * column + c
+            if m >= M or n >= N:
+                continue
+            total = left.get((r, c), Fraction(0))
+            for products, sa, sw in parts[m][n]:
+                term = by_hand.nearest(by_hand.plus(products))
+                term = by_hand.nearest(by_hand.times(term, by_hand.nearest(by_hand.times(sa, sw))))
+                total = by_hand.nearest(by_hand.plus([total, term]))
+            left[r, c], y[m, n] = total, by_hand.pattern(total)
+    found = diagnose(spec, operands(spec, arrays), y)
+    assert found.cause.startswith("the accumulator is not cleared between tiles")
+
+
 def test_the_difference_names_the_sums_after_each_block():
     spec, arrays = drawn("mxfp8")
     given = operands(spec, arrays)
