@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from . import blocks, formats, generation, kinds, luts, requantizers, simulation
+from . import blocks, formats, generation, kinds, luts, requantizers, simulation, trits
 
 BENCHMARKS = {
     "generation": generation,
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "formats": formats,
     "kinds": kinds,
     "blocks": blocks,
+    "trits": trits,
 }
 README = Path(__file__).resolve().parent.parent / "README.md"
 

@@ -87,6 +87,7 @@ def _stream(beat):
         "used_bits": beat.width,
         "fields": [
             {"name": field.name, "format": str(field.fmt), "shape": list(field.shape), "lsb": field.offset}
+            | ({} if field.packing == "codes" else {"packing": field.packing})
             for field in beat.fields
         ],
     }

@@ -18,6 +18,7 @@ from golden.checks import (
     ZERO_POINT_ORDERS,
 )
 from golden.checks_blocks import BLOCK_SUMS, SCALES
+from golden.checks_codes import W_PACKINGS
 from golden.formats import KNOWN
 from golden.platform_table import PLATFORMS
 from golden.rounding import OVERFLOWS, ROUNDINGS
@@ -68,6 +69,7 @@ _OPTIONS = [
     _option("w_block_zero_point", bool, "Take a zero point of each block of W.", _BLOCK),
     _option("scale_range", str, "Codes LO,HI that float8_e8m0fnu scales are promised to lie in.", _BLOCK),
     _option("block_sum", str, f"How scaled sums are added: {', '.join(BLOCK_SUMS)} (default: exact).", _BLOCK),
+    _option("w_packing", str, f"Weights in a beat: {', '.join(W_PACKINGS)} (default: codes).", _ARRAY),
     _option("multiplier_style", str, f"Integer products: {', '.join(MULTIPLIER_STYLES)} (default: auto).", _ARRAY),
     _option("accumulator", int, "Accumulator width in bits (default: exact, from formats and depth).", _ARRAY),
     _option("accumulator_overflow", str, f"What a narrower accumulator does: {', '.join(OVERFLOWS)}.", _ARRAY),

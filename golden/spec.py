@@ -69,6 +69,7 @@ class Spec:
     a_zero_point, w_zero_point, y_zero_point : whether the design takes such a zero point at run time (a code of the
         format it belongs to).
     platform : the platform of golden.platforms whose rule this is, for deriving parameters from real scales, or None.
+    w_packing : how weights lie in a beat: "codes" (side by side) or "trits" (ternary ones, five in each byte).
     multiplier_style : how integer products are made, which changes area and latency but no result: "logic" (adders of
         bit planes), "dsp" (a multiplication that synthesis maps to DSP blocks), "auto": logic up to 4 bits.
 
@@ -113,6 +114,7 @@ class Spec:
     w_zero_point: bool = False
     y_zero_point: bool = False
     platform: str | None = None
+    w_packing: str = "codes"
     multiplier_style: str = "auto"
     name: str = "mac_array"
 

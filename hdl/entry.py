@@ -17,6 +17,8 @@ from .multiply import dot_product
 from .share import shared
 from .specials import decodable
 from .stream import packet
+from .trits import TritRegister
+from .words import unused
 
 
 class Entry(wiring.Component):
@@ -59,19 +61,19 @@ class Entry(wiring.Component):
                 m.d.sync += gap.eq(rows - 1)
             with m.Elif(gap != 0):
                 m.d.sync += gap.eq(gap - 1)
-        weights, ready = self._weights(m, platform, accepted & last)
+        offered = self.a.valid & self.w.valid & self.enable & ~held
+        tables = self._tables(m, platform, accepted & last) if c_beats(self.spec) else None
         m.d.comb += [
-            accepted.eq(self.a.valid & self.w.valid & self.enable & ~held & ready),
+            accepted.eq(offered if tables is None else offered & tables.ready),
             self.a.ready.eq(accepted),
             self.w.ready.eq(accepted),
         ]
         flags, ends = self._flags(m, accepted, last)
         a_held = Signal(self.a_out.shape(), reset_less=True)
-        w_held = Signal(self.w_out.shape(), reset_less=True)
         activations = activation_bundles(m, self.spec, self.a.p.data, rows)
         m.d.sync += a_held.eq(self._with_marks(m, "a", activations, self.a.p.data, ends))
-        m.d.sync += w_held.eq(self._with_marks(m, "w", weights, self.w.p.data, ends))
-        m.d.comb += [self.flags.eq(flags), self.a_out.eq(a_held), self.w_out.eq(w_held)]
+        m.d.comb += [self.flags.eq(flags), self.a_out.eq(a_held)]
+        m.d.comb += self.w_out.eq(self._weights(m, platform, tables, ends))
         return EnableInserter(self.enable)(m)
 
     def _flags(self, m, accepted, last):
@@ -116,23 +118,49 @@ class Entry(wiring.Component):
             for index, (part, codes, scale) in enumerate(parts)
         )
 
-    def _weights(self, m, platform, ends):
-        """The operands of W, and whether the tables that decode them are there; `ends`: a tile's last beat is taken."""
-        if not c_beats(self.spec):
-            return weight_bundles(m, self.spec, self.w.p.data), 1
-        spec, loader, entries = self.spec, CodebookLoader(self.spec), []
+    def _weights(self, m, platform, tables, ends):
+        """The operands of W one cycle later."""
+        if self.spec.w_packing == "trits":
+            return self._trits(m, platform)
+        looked_up = None if tables is None else self._looked_up(m, platform, tables)
+        held = Signal(self.w_out.shape(), name="w_held", reset_less=True)
+        operands = weight_bundles(m, self.spec, self.w.p.data) if looked_up is None else looked_up
+        m.d.sync += held.eq(self._with_marks(m, "w", operands, self.w.p.data, ends))
+        return held
+
+    def _trits(self, m, platform):
+        """The operands of W one cycle later, from bytes of five trits."""
+        trits = []
+        for index in range(len(self.w.p.data) // 8):
+            register = TritRegister(self.spec)
+            m.submodules[f"trits_{index}"] = shared(platform, register)
+            m.d.comb += [register.enable.eq(self.enable), register.i.eq(self.w.p.data.word_select(index, 8))]
+            trits.append(register.o)
+        operands, used = Cat(trits), len(self.w_out)
+        if used < len(operands):
+            m.d.comb += unused(operands[used:], "trits")
+        return operands[:used]
+
+    def _tables(self, m, platform, ends):
+        """What loads the codebooks; `ends` tells that a tile's last beat is taken."""
+        loader = CodebookLoader(self.spec)
         m.submodules.tables = shared(platform, loader)
         wiring.connect(m, loader.c, wiring.flipped(self.c))
         m.d.comb += [loader.enable.eq(self.enable), loader.ends.eq(ends)]
-        for index in range(spec.cols):
-            column = CodebookColumn(spec)
+        return loader
+
+    def _looked_up(self, m, platform, tables):
+        """The entries that codes of W stand for."""
+        entries = []
+        for index in range(self.spec.cols):
+            column = CodebookColumn(self.spec)
             m.submodules[f"table_{index}"] = shared(platform, column)
             m.d.comb += [
-                column.told.eq(loader.told.word_select(index, len(column.told.as_value()))),
+                column.told.eq(tables.told.word_select(index, len(column.told.as_value()))),
                 column.codes.eq(self.w.p.data.word_select(index, len(column.codes))),
             ]
             entries.append(column.entries)
-        return Cat(entries), loader.ready
+        return Cat(entries)
 
 
 def activation_bundles(m, spec: Spec, bits, groups):

@@ -8,6 +8,7 @@ from math import prod
 
 from golden.formats import Codebook, Format, Integer
 from golden.spec import Spec
+from golden.trits import packed_bytes
 
 BIT = Integer(1, signed=False)
 _ABOUT = {"bit_serial": "bits, one of each code's planes,"}
@@ -15,15 +16,21 @@ _ABOUT = {"bit_serial": "bits, one of each code's planes,"}
 
 @dataclass(frozen=True)
 class Field:
-    """`prod(shape)` codes of one format from bit `offset`, in row-major order, the first code in the lowest bits."""
+    """`prod(shape)` codes of one format from bit `offset`, in row-major order, the first code in the lowest bits.
+
+    `packing` "codes" puts them side by side, "trits" five in each byte (golden.trits), the last one filled with zeros.
+    """
 
     name: str
     fmt: Format
     shape: tuple[int, ...]
     offset: int
+    packing: str = "codes"
 
     @property
     def width(self):
+        if self.packing == "trits":
+            return 8 * packed_bytes(prod(self.shape))
         return self.fmt.width * prod(self.shape)
 
 
@@ -49,10 +56,10 @@ class Beat:
 
 
 def beat_of(*members, about):
-    """A beat of (name, format, shape) members, one behind the other."""
+    """A beat of (name, format, shape) members, one behind the other; the packing may follow as a fourth."""
     fields, offset = [], 0
-    for name, fmt, shape in members:
-        fields.append(Field(name, fmt, shape, offset))
+    for name, fmt, shape, *packing in members:
+        fields.append(Field(name, fmt, shape, offset, *packing))
         offset += fields[-1].width
     return Beat(tuple(fields), about)
 
@@ -105,11 +112,13 @@ def w_beat(spec: Spec):
 
     Behind that, with blocks, the scale code and the zero point of each column's block.
     """
-    members = [("w", lane_formats(spec)[1], (spec.cols, spec.lanes))]
+    members: list[tuple] = [("w", lane_formats(spec)[1], (spec.cols, spec.lanes), spec.w_packing)]
     members += [("w_zero_point", spec.weights, (1,))] if "w_zero_point" in zero_points(spec) else []
     members += [("w_block_scale", spec.w_block_scale, (spec.cols,))] if spec.w_block_scale else []
     members += [("w_block_zero_point", spec.weights, (spec.cols,))] if spec.w_block_zero_point else []
     about = f"lanes {_ABOUT.get(spec.array, 'codes')} of each column, in step with s_axis_a; tlast on the same beat"
+    if spec.w_packing == "trits":
+        about += "; five codes t in a byte, sum of (t[i] + 1) * 3**i; bytes above 242 count as zeros"
     return beat_of(*members, about=about + _of_blocks(spec, bool(spec.w_block_scale), spec.w_block_zero_point))
 
 

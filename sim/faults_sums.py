@@ -7,6 +7,7 @@ from golden.ops import int_bits
 
 from .faults_codebook import codebook_faults
 from .faults_formats import misreadings
+from .faults_trits import trit_faults
 from .machine import Hypothesis, saturated, wrapped
 
 
@@ -22,6 +23,7 @@ def _operands(machine):
     for step, cause, change in (
         *_decodings(machine),
         *codebook_faults(machine),
+        *trit_faults(machine),
         *_missing(machine),
         *_lane_orders(machine),
     ):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import blocks, generation, luts, requantizers
+from benchmarks import blocks, generation, luts, requantizers, trits
 from benchmarks.requantizers import Cells
 from hdl.verilog import to_verilog
 
@@ -64,6 +64,11 @@ def test_docs_have_the_cells_of_blocks():
         *_, cells, levels = told[name, sums]
         assert str(blocks.measured(name, sums, "ice40")) == cells
     assert str(blocks.levels(name, sums)) == levels
+
+
+def test_luts_of_trits():
+    counted_with()
+    assert {target: trits.unpacker(target) for target in ("ecp5", "ice40")} == {"ecp5": (81, 10), "ice40": (35, 10)}
 
 
 def test_cells_of_a_report():

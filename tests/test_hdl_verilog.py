@@ -72,6 +72,8 @@ DESIGNS = {
     "codebook": design("int4", "codebook3_int5", 2, 3, 2, requantize="shift", output="int8"),
     "two entries, seven thresholds": design("uint2", "codebook1", 1, 1, requantize="thresholds", output="uint3"),
     "ternary": design("ternary", "int6"),
+    "trits": design("int3", "ternary", 2, 4, 3, w_packing="trits"),
+    "trits that fill their bytes": design("bipolar", "ternary", 1, 5, 1, w_packing="trits"),
     "small floats": design("float4_e2m1fn", "float6_e3m2fn", requantize="shift", output="int8"),
     "float and integer": design("float6_e2m3fn", "int4", requantize="shift", output="int8"),
     "table": design("int8", "int8", output="uint4", requantize="shift", table=TABLE, table_input=parse("int5")),
@@ -349,7 +351,7 @@ def parts(spec):
 def test_one_module_per_distinct_component(name, verilog):
     spec, text = DESIGNS[name], verilog(name)
     kinds = ["", "_array", "_output", "_output_stage", "_requantize"]
-    tables = ["_codebook", "_codebooks"] if c_beats(spec) else []
+    tables = ["_codebook", "_codebooks"] if c_beats(spec) else ["_trits"] * (spec.w_packing == "trits")
     assert fixed_modules(spec, text) == sorted(kinds + parts(spec) + tables)
     bodies = modules(text)
     assert len(bodies) == len(module_names(text)) == len(set(bodies.values()))
