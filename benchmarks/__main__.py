@@ -7,13 +7,14 @@ import re
 import sys
 from pathlib import Path
 
-from . import blocks, formats, generation, kinds, luts, requantizers, simulation, trits
+from . import blocks, formats, generation, kinds, luts, precision, requantizers, simulation, trits
 
 BENCHMARKS = {
     "generation": generation,
     "simulation": simulation,
     "luts": luts,
     "requantizers": requantizers,
+    "precision": precision,
     "formats": formats,
     "kinds": kinds,
     "blocks": blocks,

@@ -16,7 +16,7 @@ from .platform_table import PLATFORMS
 from .rounding import OVERFLOWS, ROUNDINGS
 from .rules import RULES, Rule
 
-ARRAYS = ("output_stationary", "vector", "bit_serial", "matrix_vector", "weight_stationary")
+ARRAYS = ("output_stationary", "vector", "bit_serial", "matrix_vector", "weight_stationary", "scalable")
 REQUANTIZERS = ("none", "shift", "multiplier", "thresholds", *RULES)
 ZERO_POINT_ORDERS = ("after_rounding", "before_rounding")
 THRESHOLD_SEARCHES = ("binary", "parallel")

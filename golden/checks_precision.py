@@ -2,7 +2,8 @@
 
 from .formats import Integer
 
-RUN_TIME = ("bit_serial",)
+RUN_TIME = ("bit_serial", "scalable")
+SCALABLE_BITS = 8
 
 
 def check_precision(spec):
@@ -12,6 +13,11 @@ def check_precision(spec):
     for field in ("activations", "weights"):
         if not isinstance(fmt := getattr(spec, field), Integer):
             raise ValueError(f"{field} must be an integer or fixed-point format with array {spec.array!r}, not {fmt}")
+        if spec.array == "scalable" and fmt.width > SCALABLE_BITS:
+            raise ValueError(f"{field} must be at most {SCALABLE_BITS} bits wide with array 'scalable', not {fmt}")
+    for field in ("a_zero_point", "w_zero_point"):
+        if spec.array == "scalable" and getattr(spec, field):
+            raise ValueError(f"{field} must be left out with array 'scalable'; put its effect into the bias")
     if spec.accumulator_overflow == "saturate":
         raise ValueError(f"accumulator_overflow must be wrap with array {spec.array!r}, not 'saturate'")
     if spec.multiplier_style != "auto":

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from .formats import Codebook, Format, Integer
+from .precision import MODES
 from .spec import Spec
 
 
@@ -22,11 +23,30 @@ class Extra:
     specials: bool = False
 
 
+@dataclass(frozen=True)
+class ModeCode(Integer):
+    """The number of a mode, or -1 for the one of most products that holds a tile's codes."""
+
+    width: int = 3
+    signed: bool = True
+
+    @property
+    def code_range(self):
+        return -1, len(MODES) - 1
+
+    @property
+    def name(self):
+        return "mode"
+
+
 def precisions(spec: Spec) -> dict[str, Extra]:
     """What an array whose precision is chosen at run time takes it from; by default each tile has the least it needs.
 
     a_bits, w_bits : bit planes of all activations, and of all weights; 0 is the default.
+    mode : number of one of golden.precision.MODES; -1 is the default.
     """
+    if spec.array == "scalable":
+        return {"mode": Extra(ModeCode(), (), -1)}
     if spec.array == "bit_serial":
         return dict.fromkeys(("a_bits", "w_bits"), Extra(Integer(6, signed=False), (), 0))
     return {}

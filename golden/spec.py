@@ -28,6 +28,7 @@ class Spec:
     array : the kind of array, one of golden.checks.ARRAYS: what stays put and what moves. It changes the order of sums,
         which only a saturating accumulator can tell, and no other result.
         "bit_serial" multiplies bit planes: the precision of each tile is chosen at run time, up to that of the formats.
+        "scalable" forms one, two, four or sixteen products per lane, of 8x8, 8x4, 4x4 or 2x2 bits, as each tile says.
     rows, cols, lanes : the array: rows outputs of M, cols outputs of N, `lanes` products per cycle and element. The
         vector unit has one row, of cols channels that may each have activations of their own: a[m, k, n]. Where weights
         are stationary, rows * lanes steps of K.

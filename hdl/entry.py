@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from golden.spec import Spec
 
 from .block_operands import beside, marked
+from .bricks import activation_words, weight_words
 from .codebook import CodebookColumn, CodebookLoader
 from .decode import decoded
 from .element import marks_late
@@ -70,7 +71,7 @@ class Entry(wiring.Component):
         ]
         flags, ends = self._flags(m, accepted, last)
         a_held = Signal(self.a_out.shape(), reset_less=True)
-        activations = activation_bundles(m, self.spec, self.a.p.data, rows)
+        activations = self._activations(m)
         m.d.sync += a_held.eq(self._with_marks(m, "a", activations, self.a.p.data, ends))
         m.d.comb += [self.flags.eq(flags), self.a_out.eq(a_held)]
         m.d.comb += self.w_out.eq(self._weights(m, platform, tables, ends))
@@ -118,15 +119,25 @@ class Entry(wiring.Component):
             for index, (part, codes, scale) in enumerate(parts)
         )
 
+    def _activations(self, m):
+        if self.spec.array == "scalable":
+            return activation_words(self.spec, self.a.p.data)
+        return activation_bundles(m, self.spec, self.a.p.data, self.spec.rows)
+
     def _weights(self, m, platform, tables, ends):
         """The operands of W one cycle later."""
         if self.spec.w_packing == "trits":
             return self._trits(m, platform)
         looked_up = None if tables is None else self._looked_up(m, platform, tables)
         held = Signal(self.w_out.shape(), name="w_held", reset_less=True)
-        operands = weight_bundles(m, self.spec, self.w.p.data) if looked_up is None else looked_up
+        operands = self._weight_bundles(m) if looked_up is None else looked_up
         m.d.sync += held.eq(self._with_marks(m, "w", operands, self.w.p.data, ends))
         return held
+
+    def _weight_bundles(self, m):
+        if self.spec.array == "scalable":
+            return weight_words(self.spec, self.a.p.data, self.w.p.data)
+        return weight_bundles(m, self.spec, self.w.p.data)
 
     def _trits(self, m, platform):
         """The operands of W one cycle later, from bytes of five trits."""

@@ -49,6 +49,7 @@ KINDS = {
         weight_timing.latency,
         weight_timing.described,
     ),
+    "scalable": Kind(Array, input_beats, output_beats, timing.latency, timing.described_by_modes),
 }
 
 

@@ -11,7 +11,9 @@ from golden.spec import Spec
 from golden.trits import packed_bytes
 
 BIT = Integer(1, signed=False)
-_ABOUT = {"bit_serial": "bits, one of each code's planes,"}
+WORD = Integer(32, signed=False)
+MODE = Integer(2, signed=False)
+_ABOUT = {"bit_serial": "bits, one of each code's planes,", "scalable": "words of codes, the first lowest,"}
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,9 @@ def beat_of(*members, about):
 
 
 def lane_formats(spec: Spec):
-    """Formats of what one lane brings in a beat of A and in one of W: a code each, or one bit of each code's planes."""
-    return (BIT, BIT) if spec.array == "bit_serial" else (spec.activations, spec.weights)
+    """Formats of what one lane brings in a beat of A and in one of W: a code each, one bit of a code, or a word of
+    codes."""
+    return {"bit_serial": (BIT, BIT), "scalable": (WORD, WORD)}.get(spec.array, (spec.activations, spec.weights))
 
 
 def zero_points(spec: Spec):
@@ -84,8 +87,21 @@ def has_pad_mark(spec: Spec):
     return spec.is_binary and spec.beat_depth > 1
 
 
+def steering(spec: Spec):
+    """(name, format) of what follows the codes of an A beat and goes with each row's into the dot products, if any."""
+    if spec.array == "scalable":
+        return "mode", MODE
+    return ("pad", BIT) if has_pad_mark(spec) else None
+
+
+def steering_width(spec: Spec):
+    """Bits of `steering`."""
+    extra = steering(spec)
+    return extra[1].width if extra else 0
+
+
 def marks(spec: Spec):
-    """Names of the bits of an A beat that say what the accumulators do with it: they follow its codes and `pad`.
+    """Names of the bits of an A beat that say what the accumulators do with it: they follow its codes and `steering`.
 
     `raise` : they are multiplied by 2**raise_bits before the beat's products are added; nothing in a tile's first beat.
     `negative` : the beat's products are subtracted.
@@ -94,12 +110,12 @@ def marks(spec: Spec):
 
 
 def a_beat(spec: Spec):
-    """One beat of s_axis_a: `lanes` codes for each row; then `pad`, marks and zero point where the design has them.
+    """One beat of s_axis_a: `lanes` codes for each row; then `pad` or `mode`, marks, zero point, as the design has.
 
     Behind that, with scales of blocks, the scale code of each row's block.
     """
     members = [("a", lane_formats(spec)[0], (spec.rows, spec.lanes))]
-    members += [("pad", BIT, (1,))] if has_pad_mark(spec) else []
+    members += [(*extra, (1,))] if (extra := steering(spec)) else []
     members += [(name, BIT, (1,)) for name in marks(spec)]
     members += [("a_zero_point", spec.activations, (1,))] if "a_zero_point" in zero_points(spec) else []
     members += [("a_block_scale", spec.a_block_scale, (spec.rows,))] if spec.a_block_scale else []

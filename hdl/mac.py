@@ -9,7 +9,7 @@ from golden.spec import Spec
 from .block_operands import beside
 from .decode import code_shape
 from .flags import flags_of
-from .layout import has_pad_mark, lane_formats, marks
+from .layout import lane_formats, marks, steering_width
 from .multiply import dot_product
 from .words import Word, add, add_or_subtract, shape_of
 
@@ -25,8 +25,8 @@ def w_shape(spec: Spec):
 
 
 def a_bundle_width(spec: Spec):
-    """Bits of what one row of PEs passes on: `lanes` decoded activations, a pad mark or what blocks put beside them."""
-    return spec.lanes * a_shape(spec).width + has_pad_mark(spec) + beside(spec, "a").size
+    """Bits of what one row of PEs passes on: `lanes` decoded activations, and `steering` or what blocks put there."""
+    return spec.lanes * a_shape(spec).width + steering_width(spec) + beside(spec, "a").size
 
 
 def w_bundle_width(spec: Spec):
@@ -114,7 +114,8 @@ def beat_sum(m, spec: Spec, a_bundle, w_bundle) -> Word:
     """The dot product of one beat's operands, from the bundles that hold them; its latency is that of `dot_product`."""
     a = split(m, a_bundle, a_shape(spec), spec.lanes, "a")
     w = split(m, w_bundle, w_shape(spec), spec.lanes, "w")
-    return dot_product(spec).build(m, a, w, a_bundle[-1] if has_pad_mark(spec) else None)
+    steering = a_bundle[spec.lanes * a_shape(spec).width :][: steering_width(spec)]
+    return dot_product(spec).build(m, a, w, steering if len(steering) else None)
 
 
 def accumulated(m, spec: Spec, flags, acc, beat: Word):

@@ -13,6 +13,7 @@ from golden.formats import AdditivePowersOfTwo, Bipolar, PowerOfTwo
 from golden.minifloat import MiniFloat
 from golden.spec import Spec, scale_interval
 
+from .bricks import BrickDot
 from .decode import exponent_fields, float_parts, power_of_four, with_sign
 from .planes import PlanePairDot
 from .words import (
@@ -262,6 +263,8 @@ def dot_product(spec: Spec):
     formats = (spec.activations, spec.weights)
     if spec.array == "bit_serial":
         return PlanePairDot(spec)
+    if spec.array == "scalable":
+        return BrickDot(spec)
     if spec.is_binary:
         return BinaryDot(spec)
     if any(isinstance(fmt, Bipolar) for fmt in formats):

@@ -1,6 +1,6 @@
 """How long the output-stationary array takes: closed forms, exact where no stream stalls."""
 
-from golden.precision import most_bits
+from golden.precision import MODES, most_bits
 from golden.spec import Spec
 
 from .element import element_latency
@@ -82,4 +82,19 @@ def described_by_planes(spec: Spec):
         "cycles_is": "cycles from the first beat in to the last beat out, tile i having b[i] = ceil(K / "
         f"{spec.lanes}) * a_bits * w_bits beats, by its own precisions, no stream stalling",
         "example": example | {"cycles": cycles(spec, [example["beats"]])},
+    }
+
+
+def described_by_modes(spec: Spec):
+    """The same of an array whose lanes form so many products as a tile's mode says."""
+    products = [mode.products for mode in MODES]
+    beats = [-(-spec.depth // (spec.lanes * count)) for count in products]
+    return described(spec) | {
+        "cycles_is": "cycles from the first beat in to the last beat out, tile i having b[i] = ceil(K / "
+        f"({spec.lanes} * products)) beats, by its own precision: products being {', '.join(map(str, products))} in mode "
+        f"{', '.join(mode.name for mode in MODES)}, no stream stalling",
+        "example": [
+            {"tiles": 1, "mode": number, "beats": count, "cycles": cycles(spec, [count])}
+            for number, count in enumerate(beats)
+        ],
     }

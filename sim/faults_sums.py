@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from golden.checks_precision import RUN_TIME
 from golden.formats import Codebook, Integer
 from golden.ops import int_bits
 
@@ -13,7 +14,7 @@ from .machine import Hypothesis, saturated, wrapped
 
 def sum_faults(machine):
     """Faults of one tile's accumulators."""
-    kinds = (_operands, _accumulator) if machine.spec.array == "bit_serial" else (_operands, _products, _accumulator)
+    kinds = (_operands, _accumulator) if machine.spec.array in RUN_TIME else (_operands, _products, _accumulator)
     for kind in kinds:
         yield from kind(machine)
 
@@ -73,7 +74,7 @@ def _missing(machine):
     if lanes > 1:
         faults += [(f"the last {part} is missing", last, 0), (f"the first {part} is missing", first, 0)]
     faults += [(f"the last {part} counts twice", last, 2), (f"the first {part} counts twice", first, 2)]
-    if machine.spec.array == "bit_serial":  # beats hold planes: sim.faults_planes
+    if machine.spec.array in RUN_TIME:  # beats hold something else: sim.faults_planes, sim.faults_modes
         del faults[2:]
     for cause, part, factor in faults:
         yield "sum", cause, lambda window, part=part, factor=factor: (times(window.a, part, factor), window.w)
@@ -89,6 +90,7 @@ def _lane_orders(machine):
     """Lanes of one operand in another order, on whole beats with their pads: (step, cause, change)."""
     sparse = machine.spec.sparsity != "none"  # then lanes of W have positions
     lanes = machine.spec.beat_depth if sparse else machine.spec.lanes
+    lanes = 1 if machine.spec.array == "scalable" else lanes  # of words: sim.faults_modes
     orders = {"reversed": np.arange(lanes)[::-1]}
     if lanes > 2:
         orders["swapped in pairs"] = np.minimum(np.arange(lanes) ^ 1, lanes - 1)

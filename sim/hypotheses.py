@@ -6,6 +6,7 @@ from .faults_blocks import block_faults
 from .faults_channels import channel_faults
 from .faults_float_sums import float_sum_faults
 from .faults_layers import layer_faults
+from .faults_modes import mode_faults
 from .faults_outputs import output_faults
 from .faults_passes import pass_faults
 from .faults_planes import plane_faults
@@ -32,6 +33,6 @@ STEPS = (
 
 def hypotheses(machine: Machine) -> Iterator[Hypothesis]:
     """Every fault that this design and this product could show, the commoner of each kind first."""
-    sums = (plane_faults, block_faults, float_sum_faults, sum_faults, pass_faults)
+    sums = (plane_faults, mode_faults, block_faults, float_sum_faults, sum_faults, pass_faults)
     for faults in (output_faults, *sums, tile_faults, channel_faults, layer_faults):
         yield from faults(machine)

@@ -38,8 +38,8 @@ def random_matrices(rng, spec, m, k, n, *, ends):
     if isinstance(spec.weights, Codebook):
         w, tables["w_codebook"] = shuffled(rng, w, random_tables(rng, spec.weights, n))
     if spec.array in RUN_TIME:
-        a = _at_precisions(rng, spec.activations, a, spec.rows, zero_points.get("a_zero_point", 0))
-        w = _at_precisions(rng, spec.weights, w.T, spec.cols, zero_points.get("w_zero_point", 0)).T.copy()
+        a = _at_precisions(rng, spec, spec.activations, a, spec.rows, zero_points.get("a_zero_point", 0))
+        w = _at_precisions(rng, spec, spec.weights, w.T, spec.cols, zero_points.get("w_zero_point", 0)).T.copy()
     w = _kept_pattern(rng, spec, w)
     if spec.accumulator_range is not None:
         w = _kept_promise(spec, w, zero_points.get("w_zero_point", 0), **tables)
@@ -86,13 +86,16 @@ def _vectors(rng, fmt, kinds, k, loud, zero):
     return codes
 
 
-def _at_precisions(rng, fmt, codes, tile, zero):
-    """Codes [vectors, K], those of about every third tile of so many vectors within fewer bits of the zero point."""
+def _at_precisions(rng, spec, fmt, codes, tile, zero):
+    """Codes [vectors, K], those of some tiles of so many vectors within fewer bits of the zero point: of about every
+    third one, or of two in three where both operands must be narrow to make a difference."""
     lo, hi = fmt.code_range
+    scalable = spec.array == "scalable"
     for first in range(0, len(codes), tile):
-        if rng.random() < 1 / 3 and fmt.width > 1:
+        if rng.random() < (2 / 3 if scalable else 1 / 3) and fmt.width > 1:
             part = codes[first : first + tile]
-            narrow = Integer(int(rng.integers(1, fmt.width)), signed=fmt.signed or zero > 0)
+            bits = int(rng.choice([2, 4]) if scalable else rng.integers(1, fmt.width))
+            narrow = Integer(min(bits, fmt.width), signed=fmt.signed or zero > 0)
             part[:] = np.clip(narrow.wrap(part - zero) + zero, lo, hi)
     return codes
 

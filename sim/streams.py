@@ -9,6 +9,7 @@ from .bit_serial import BitSerial
 from .matrix_vector import MatrixVectorTiling
 from .output_stationary import OutputStationary
 from .packing import Stream
+from .scalable import Scalable
 from .tiling import Tiling
 from .vector import Vector
 from .weight_stationary import WeightStationary
@@ -19,6 +20,7 @@ TILINGS: dict[str, type[Tiling]] = {
     "bit_serial": BitSerial,
     "matrix_vector": MatrixVectorTiling,
     "weight_stationary": WeightStationary,
+    "scalable": Scalable,
 }
 
 

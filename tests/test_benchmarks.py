@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import blocks, generation, luts, requantizers, trits
+from benchmarks import blocks, generation, luts, precision, requantizers, trits
 from benchmarks.requantizers import Cells
 from hdl.verilog import to_verilog
 
@@ -76,6 +76,16 @@ def test_cells_of_a_report():
     cells = requantizers.cells(log)
     assert cells == Cells(lut=3 + 8 + 2, ff=5, dsp=6, lut_ram=7, block_ram=1)
     assert str(cells) == "13 / 5, 6 DSP, 7 LUT RAM, 1 block RAM"
+
+
+PRECISION = {"scalable": (291, 328), "8x8 alone": (189, 88), "four sets": (613, 306)}
+
+
+@pytest.mark.parametrize("name", PRECISION)
+def test_cells_of_elements_whose_precision_is_chosen_at_run_time(name):
+    """Half of what four sets take that share nothing, and half more than one multiplier that has no choice."""
+    counted_with()
+    assert precision.measured(name, 1, "xc7") == PRECISION[name]
 
 
 @pytest.mark.parametrize("target", luts.FLOWS)

@@ -12,6 +12,7 @@ ICARUS = ("--simulator", "icarus")
 SHAPE = ("--rows", "2", "--cols", "3", "--depth", "20")
 KINDS = {
     "bit_serial": ("--lanes", "4", "--activations", "int6", "--weights", "uint4"),
+    "scalable": ("--lanes", "1", "--activations", "int8", "--weights", "uint8"),
 }
 EACH_KIND = pytest.mark.parametrize("kind", KINDS)
 
@@ -33,7 +34,10 @@ def test_from_flags_to_a_comparison(built):
     assert said["results"][0]["cycles"] == said["results"][0]["closed_form_cycles"]
 
 
-PRECISIONS = {"bit_serial": ({"a_bits": 3, "w_bits": 2}, "a_bits is 3, which holds [-4, 3], but a[1, 2] is 9")}
+PRECISIONS = {
+    "bit_serial": ({"a_bits": 3, "w_bits": 2}, "a_bits is 3, which holds [-4, 3], but a[1, 2] is 9"),
+    "scalable": ({"mode": 2}, "mode is 2, which holds [-8, 7], but a[1, 2] is 9"),
+}
 
 
 @NEEDS_ICARUS
@@ -52,7 +56,7 @@ def test_a_precision_given_with_the_operands(built):
     assert refusal(Path("x"), "simulate", "x", *ICARUS, "--inputs", "i.npz") == f"i.npz: {message}"
 
 
-FIELDS = {"bit_serial": ["a", "raise", "negative"]}
+FIELDS = {"bit_serial": ["a", "raise", "negative"], "scalable": ["a", "mode"]}
 
 
 @EACH_KIND
@@ -74,3 +78,8 @@ def test_the_manifest_in_figures(tmp_path, monkeypatch):
         **{"tiles": 1, "a_bits": 6, "w_bits": 4, "beats": beats},
         "cycles": beats + timing["latency"] + 2 - 1,
     }
+    done("generate", "--array", "scalable", *KINDS["scalable"], *SHAPE, "--out", "y")
+    timing = json.loads(Path("y/manifest.json").read_text())["timing"]
+    assert timing["latency"] == 2 + 3 + 5 + requantizer + 2
+    assert [one["beats"] for one in timing["example"]] == [20, 10, 5, 2]
+    assert [one["cycles"] for one in timing["example"]] == [beats + timing["latency"] + 1 for beats in (20, 10, 5, 2)]

@@ -117,6 +117,21 @@ VALUES = [
         "accumulator_overflow must be wrap with array 'bit_serial', not 'saturate'",
     ),
     (
+        {"array": "scalable", "weights": parse("int9")},
+        "weights must be at most 8 bits wide with array 'scalable', not int9",
+    ),
+    (
+        {"array": "scalable", "activations": parse("ternary")},
+        "activations must be an integer or fixed-point format with array 'scalable', not ternary",
+    ),
+    *[
+        (
+            {"array": "scalable", name: True},
+            f"{name} must be left out with array 'scalable'; put its effect into the bias",
+        )
+        for name in ("a_zero_point", "w_zero_point")
+    ],
+    (
         {"array": "bit_serial", "multiplier_style": "dsp"},
         "multiplier_style must be auto with array 'bit_serial', not 'dsp'",
     ),

@@ -127,6 +127,9 @@ DESIGNS = {
     "weight stationary, thresholds": design(
         *("int4", "int4", 1, 2, 2), array="weight_stationary", requantize="thresholds", output="uint3"
     ),
+    "bricks": design("int8", "uint8", 3, 2, 3, array="scalable"),
+    "bricks, unsigned": design("uint8", "uint8", 1, 1, array="scalable", requantize="shift", output="uint8"),
+    "bricks, one product": design("int8", "int8", 2, 1, 2, array="scalable", depth=1),
     "widest": design("int32", "uint32", 1, 2, output="int64", requantize="shift", rounding="toward_zero"),
 }
 E8M0 = {"a_block_scale": parse("e8m0"), "w_block_scale": parse("e8m0")}
@@ -333,7 +336,7 @@ def elements(spec):
     return {"vector": 0, "matrix_vector": spec.cols}.get(spec.array, spec.rows)
 
 
-PARTS = {"output_stationary": GRID, "bit_serial": GRID, "vector": ("_weights", "_channel")}
+PARTS = {"output_stationary": GRID, "bit_serial": GRID, "scalable": GRID, "vector": ("_weights", "_channel")}
 PARTS |= {"weight_stationary": ("_schedule", "_column", "_accumulator")}
 
 

@@ -16,6 +16,7 @@ KINDS = {
     "bit_serial": {"rows": 3, "cols": 4, "lanes": 20},
     "matrix_vector": {"rows": 1, "cols": 4, "lanes": 2, "outputs": 9},
     "weight_stationary": {"rows": 3, "cols": 4, "lanes": 2, "pass_rows": 5},
+    "scalable": {"rows": 3, "cols": 4, "lanes": 2, "a_zero_point": False},
 }
 LAYERS = {
     "multiplier": {
@@ -34,6 +35,8 @@ REFUSED = {
         "binary",
     ): "activations must be an integer or fixed-point format with array 'bit_serial', not bipolar",
     ("bit_serial", "saturating"): "accumulator_overflow must be wrap with array 'bit_serial', not 'saturate'",
+    ("scalable", "binary"): "activations must be an integer or fixed-point format with array 'scalable', not bipolar",
+    ("scalable", "saturating"): "accumulator_overflow must be wrap with array 'scalable', not 'saturate'",
 }
 SIZES = ((11, 23, 9), (1, 1, 1), (7, 37, 5))
 EACH_SIMULATOR = pytest.mark.parametrize("simulator", SIMULATORS)
@@ -44,7 +47,7 @@ EACH_PAIR = pytest.mark.parametrize(
 
 def spec_of(kind, layer, **fields):
     named = {name: parse(value) for name, value in LAYERS[layer].items() if name in FORMATS}
-    return Spec(**{"array": kind, "depth": 40, **KINDS[kind], **LAYERS[layer], **named, **fields})
+    return Spec(**{"array": kind, "depth": 40, **LAYERS[layer], **named, **KINDS[kind], **fields})
 
 
 FORMATS = ("activations", "weights", "bias", "output")
@@ -89,7 +92,7 @@ def test_what_a_kind_refuses(kind, layer):
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_kinds_give_the_same_outputs(kind):
     spec = spec_of(kind, "multiplier")
-    first = spec_of(next(iter(KINDS)), "multiplier")
+    first = spec_of(next(iter(KINDS)), "multiplier", a_zero_point=spec.a_zero_point)
     for given, other in zip(products_of(spec), products_of(first), strict=True):
         assert np.array_equal(golden(spec, given), golden(first, other))
 
@@ -100,6 +103,7 @@ BUSY = {
     "bit_serial": ((64, 512, 64), {"depth": 512, "lanes": 32}),
     "matrix_vector": ((64, 512, 64), {"rows": 1, "depth": 512, "outputs": 64}),
     "weight_stationary": ((64, 512, 64), {"depth": 512, "pass_rows": 64}),
+    "scalable": ((64, 1024, 64), {"depth": 1024}),
 }
 
 
