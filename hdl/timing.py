@@ -91,8 +91,8 @@ def described_by_modes(spec: Spec):
     beats = [-(-spec.depth // (spec.lanes * count)) for count in products]
     return described(spec) | {
         "cycles_is": "cycles from the first beat in to the last beat out, tile i having b[i] = ceil(K / "
-        f"({spec.lanes} * products)) beats, by its own precision: products being {', '.join(map(str, products))} in mode "
-        f"{', '.join(mode.name for mode in MODES)}, no stream stalling",
+        f"({spec.lanes} * products)) beats, by its own precision: products being {', '.join(map(str, products))} in "
+        f"mode {', '.join(mode.name for mode in MODES)}, no stream stalling",
         "example": [
             {"tiles": 1, "mode": number, "beats": count, "cycles": cycles(spec, [count])}
             for number, count in enumerate(beats)
