@@ -1,7 +1,8 @@
 """LUTs / flip-flops of one column's requantizer after Yosys, and its DSP blocks and memories; the cycles it takes.
 
 int8 operands, depth 1024 (sums of 27 bits), bias int32 and an output zero point where the requantizer takes them,
-output int8 unless it says otherwise. Shift registers in LUTs count as LUTs; memories made of LUTs (xc7: RAM32M, RAM64M,
+output int8 unless it says otherwise. Of "dynamic", one column's quantizer: the array's range and ring come on top, and
+are in the cycles. Shift registers in LUTs count as LUTs; memories made of LUTs (xc7: RAM32M, RAM64M,
 ecp5: TRELLIS_DPR16X4) are counted beside them.
 Deterministic: cells of `stat`, no place and route.
 """
@@ -67,6 +68,7 @@ CASES = {
     "mult16": _scaled("mult16"),
     "float32": _scaled("float32"),
     "tflite and a table of 256 entries (tanh)": _scaled("tflite", table=TANH, table_input=parse("int8")),
+    "dynamic, to uint8": Spec(**OPERANDS, requantize="dynamic", output=parse("uint8")),
     "255 thresholds, binary": _thresholds("int8", "binary"),
     "15 thresholds, binary, int4": _thresholds("int4", "binary"),
     "15 thresholds, parallel, int4": _thresholds("int4", "parallel"),

@@ -14,7 +14,7 @@ from golden.spec import Spec
 
 from .design import read_toml, to_spec
 from .errors import InputError, as_input_error
-from .flows import NOTES, RUN_OUTPUTS, inputs_from_file, random_inputs
+from .flows import RUN_OUTPUTS, inputs_from_file, not_inputs, random_inputs
 from .folder import Folder, open_folder
 from .npz import read_npz
 
@@ -62,7 +62,7 @@ def _of_run(spec, folder, run):
         raise InputError(f"{path} comes from another Verilog; run bittrue simulate {folder.path} again")
     if "y" not in record:
         raise InputError(f"{path}: y: array missing")
-    arrays = {name: value for name, value in record.items() if name not in NOTES}
+    arrays = {name: value for name, value in record.items() if name not in not_inputs(spec)}
     return Compared(f"hardware's outputs of {path}", True, {"": _agreements(spec, arrays, path, record["y"])})
 
 

@@ -47,8 +47,8 @@ def to_spec(given: dict) -> Spec:
     """The Spec of some fields, as TOML has them (formats by name, pairs and tables as lists).
 
     With a scaling requantizer, a 32-bit bias and an output zero point are taken unless switched off (bias = "none");
-    thresholds hold both. A matrix-vector unit has one row. A platform brings its requantizer and its accumulator.
-    Raises InputError.
+    thresholds hold both, and dynamic quantization has neither. A matrix-vector unit has one row. A platform brings its
+    requantizer and its accumulator. Raises InputError.
     """
     given = dict(given)
     if given.get("array") == MATRIX_VECTOR:
@@ -75,7 +75,7 @@ def _with_defaults(given):
     if given.get("array") == "vector":
         given.setdefault("rows", 1)
     bipolar_output = given.get("output") in ("bipolar", "binary") and given.get("table") is None
-    if given.get("requantize", "none") not in ("none", "thresholds"):
+    if given.get("requantize", "none") not in ("none", "thresholds", "dynamic"):
         given.setdefault("bias", "int32")
         given.setdefault("y_zero_point", not bipolar_output)
     if given.get("bias") == "none":

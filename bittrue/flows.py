@@ -24,11 +24,13 @@ from .folder import Folder, check_place, create, replaced
 from .npz import read_npz
 from .platform import unnamed
 from .progress import Progress
+from .scales import TileScales, tile_scales
 
 RUN_INPUTS = "inputs.npz"
 RUN_OUTPUTS = "hardware.npz"
 MOST_PASS_ROWS = 256
 NOTES = ("y", "cycles", "beat_cycles", "stall", "verilog_sha256")
+OF_TILES = ("y_scale", "y_zero_point")  # outputs where requantize is "dynamic"
 
 
 def generate(spec: Spec, out: Path, progress: Progress) -> Folder:
@@ -116,7 +118,7 @@ def derived_arrays(spec: Spec, arrays: dict, given: Operands) -> dict:
 
 
 def _record(run, arrays, result, **notes):
-    outputs = {"y": result.y, "cycles": result.cycles, "beat_cycles": result.beat_cycles}
+    outputs = {"y": result.y, **result.of_tiles, "cycles": result.cycles, "beat_cycles": result.beat_cycles}
     np.savez_compressed(run / RUN_INPUTS, **arrays)
     np.savez_compressed(run / RUN_OUTPUTS, **arrays, **outputs, **notes)
 
@@ -132,6 +134,7 @@ class Comparison:
     cycles: int | None = None
     expected_cycles: int | None = None
     utilization: float | None = None
+    scales: TileScales | None = None
 
     @property
     def depth(self):
@@ -140,7 +143,8 @@ class Comparison:
 
     @property
     def agrees(self):
-        return self.diagnosis.count == 0 and self.diagnosis.compared > 0
+        right_scales = self.scales is None or self.scales.mismatches == 0
+        return self.diagnosis.count == 0 and self.diagnosis.compared > 0 and right_scales
 
     def has_inputs_of(self, other):
         """Whether another comparison was of the same product."""
@@ -171,7 +175,7 @@ def compare_dump(folder: Folder, path: Path, inputs: Path | None, progress: Prog
     Raises InputError.
     """
     record = read_npz(path)
-    own = sorted(set(record) - set(NOTES))
+    own = sorted(set(record) - not_inputs(folder.spec))
     if own and inputs is not None:
         raise InputError(f"{path} has inputs of its own ({', '.join(own)}); give them there or with --inputs, not both")
     if not own:
@@ -187,7 +191,7 @@ def _latest_inputs(folder):
 
 
 def _compare(folder, source, path, record, progress):
-    arrays = {name: value for name, value in record.items() if name not in NOTES}
+    arrays = {name: value for name, value in record.items() if name not in not_inputs(folder.spec)}
     with as_input_error(ValueError, prefix=str(path)):
         if "y" not in record:
             raise InputError(f"{path}: y: array missing")
@@ -195,7 +199,13 @@ def _compare(folder, source, path, record, progress):
         speed = _speed(folder.spec, given, record)
         with progress.step("comparing with golden"):
             diagnosis = diagnose(unnamed(folder.spec), given, record["y"])
-    return Comparison(source, given, record["y"], diagnosis, *speed)
+        scales = tile_scales(folder.spec, given, record)
+    return Comparison(source, given, record["y"], diagnosis, *speed, scales)
+
+
+def not_inputs(spec: Spec) -> set[str]:
+    """Names of the arrays of a run that are no inputs of this design."""
+    return {*NOTES, *(OF_TILES if spec.requantize == "dynamic" else ())}
 
 
 def _speed(spec, given: Operands, record):

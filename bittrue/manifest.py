@@ -32,6 +32,7 @@ def manifest(spec: Spec, sha256: str) -> dict:
         },
         "platform": spec.platform,
         "scales": scales(spec),
+        **({"dynamic": _dynamic(spec)} if spec.requantize == "dynamic" else {}),
         "clock": {"aclk": "rising edge", "aresetn": "active low, synchronous, at least one cycle"},
         "streams": _streams(spec),
         "timing": kind_of(spec).timing(spec),
@@ -56,6 +57,20 @@ def _float_sum(spec):
     of = "block" if spec.block else "beat"
     why = f"the exact sum of each {of}, {lo}..{hi}, is rounded to float32, scaled and added in order of k"
     return {"width": spec.accumulator_width, "range": None, "exact": False, "why": why}
+
+
+def _dynamic(spec):
+    of = (
+        "the tile itself"
+        if spec.dynamic_scale == "same_tile"
+        else "the tile before it; of the first after reset 1 and 0"
+    )
+    return {
+        "scale_of": of,
+        "y_scale": "float32((max - min) / 255) of a tile's sums and 0, on m_axis_q, in units of a_scale * w_scale",
+        "y_zero_point": "round(-min / y_scale)",
+        "padding": "rows and columns beyond the matrix: codes whose product is zero, as they count in the range",
+    }
 
 
 def _product(spec):

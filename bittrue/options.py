@@ -19,6 +19,7 @@ from golden.checks import (
 )
 from golden.checks_blocks import BLOCK_SUMS, SCALES
 from golden.checks_codes import W_PACKINGS
+from golden.dynamic import SCALES as DYNAMIC_SCALES
 from golden.formats import KNOWN
 from golden.platform_table import PLATFORMS
 from golden.rounding import OVERFLOWS, ROUNDINGS
@@ -78,6 +79,12 @@ _OPTIONS = [
     _option("requantize", str, f"Scaling: {', '.join(REQUANTIZERS)} (default: none).", _SCALE),
     _option("platform", str, f"The rule of a platform, complete: {', '.join(PLATFORMS)}.", _SCALE),
     _option("threshold_search", str, f"Thresholds: {', '.join(THRESHOLD_SEARCHES)} (default: binary).", _SCALE),
+    _option(
+        "dynamic_scale",
+        str,
+        f"Tile whose range scales a tile, with dynamic: {', '.join(DYNAMIC_SCALES)} (default: same_tile).",
+        _SCALE,
+    ),
     _option("multiplier_bits", int, "Width of the unsigned multiplier, 8 to 32 (default: 31).", _SCALE),
     _option("bias", str, "Format of the bias, or none (default: int32 with scaling, else none).", _SCALE),
     _option("rounding", str, f"Rounding: {', '.join(ROUNDINGS)} (default: half_even).", _SCALE),

@@ -58,7 +58,7 @@ def unnamed(spec: Spec) -> Spec:
 
 def scales(spec: Spec) -> dict | None:
     """How run-time parameters follow from real scales, in words; None for designs that take none."""
-    if spec.requantize == "none" or (spec.requantize == "thresholds" and spec.platform is None):
+    if spec.requantize in ("none", "dynamic") or (spec.requantize == "thresholds" and spec.platform is None):
         return None
     inputs = ["a_scale", "w_scale", "y_scale"]
     if spec.platform is not None and PLATFORMS[spec.platform].effective is None:

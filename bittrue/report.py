@@ -140,8 +140,31 @@ def compared(folder, results):
     parts: list[Table | Text] = [table]
     if len(results) > 1:
         parts.append(Text(_DUMPS[dumps_agree(results)]))
-    parts += [Text(explain(result)) for result in results if not result.agrees]
+    parts += [Text(scales_told(result)) for result in results if result.scales is not None]
+    parts += [Text(explain(result)) for result in results if result.diagnosis.count or not result.diagnosis.compared]
     return Group(*parts)
+
+
+def scales_told(result: Comparison):
+    """The scales of the tiles, in a line; and the first tile where they differ from golden's."""
+    scales = result.scales
+    assert scales is not None
+    if scales.y_scale is None and scales.y_zero_point is None:
+        return f"{result.source}: no y_scale and y_zero_point of the tiles were given"
+    low, high = (float(end(scales.golden_scale)) for end in (np.min, np.max))
+    counts = f"{scales.mismatches} of {scales.tiles} differ"
+    told = f"{result.source}: scales and zero points of tiles: {counts}; golden's scales are {low:.8g} to {high:.8g}"
+    if not scales.mismatches:
+        return told
+    tile = int(scales.wrong[0])
+    here = _scale_and_zero_point(scales.y_scale, scales.y_zero_point, tile)
+    there = _scale_and_zero_point(scales.golden_scale, scales.golden_zero_point, tile)
+    return f"{told}\n  first in tile {tile}: hardware {here}, golden {there}"
+
+
+def _scale_and_zero_point(y_scale, y_zero_point, tile):
+    named = {"scale": y_scale, "zero point": y_zero_point}
+    return ", ".join(f"{name} {value[tile]}" for name, value in named.items() if value is not None)
 
 
 def _or_dash(value):
@@ -160,6 +183,9 @@ def _steps(first):
     """What lies between accumulator and code."""
     if first.reached is not None:
         return f"thresholds reached {first.reached}, "
+    if first.y_scale is not None:
+        scale = f"scale {first.y_scale:.9g}, zero point {first.y_zero_point}"
+        return f"{scale}, scaled {first.scaled:.9g}, rounded {first.rounded}, "
     steps = f"biased {first.biased}, scaled {first.scaled}, rounded {first.rounded}, "
     return steps if first.table_input is None else f"{steps}table read at {first.table_input}, "
 
@@ -203,10 +229,20 @@ def compared_json(folder, results):
                 "cycles": result.cycles,
                 "closed_form_cycles": result.expected_cycles,
                 "utilization": result.utilization,
+                **({} if result.scales is None else {"scales": _scales_json(result.scales)}),
                 **({} if result.agrees else {"explanation": _explanation_json(result.diagnosis)}),
             }
             for result in results
         ],
+    }
+
+
+def _scales_json(scales):
+    given = {"y_scale": scales.y_scale, "y_zero_point": scales.y_zero_point}
+    return {
+        "tiles": scales.tiles,
+        "mismatches": scales.mismatches,
+        **{name: None if value is None else value.tolist() for name, value in given.items()},
     }
 
 

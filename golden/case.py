@@ -59,8 +59,10 @@ class Case:
 def product_case(spec: Spec, arrays: dict, y=None) -> Case:
     """The case of a product, for arrays as golden.tensors.operands takes them; y: what hardware gave, else golden's.
 
-    Raises ValueError for wrong arrays, and for thresholds without the numbers they were made from.
+    Raises ValueError for wrong arrays, for requantize "dynamic", and for thresholds without the numbers they were made
+    from.
     """
+    _check_rule(spec, arrays)
     given = operands(spec, arrays)
     a, w = decoded_activations(spec, given), decoded_weights(spec, given)
     return _case(spec, arrays, given.parameters, matmul(a, w), accumulators(spec, given), y=y, operands=given)
@@ -105,6 +107,8 @@ def _case(spec, arrays, parameters, sums, held, y=None, operands=None):
 
 
 def _check_rule(spec, arrays):
+    if spec.requantize == "dynamic":
+        raise ValueError("requantize 'dynamic' scales by the range of its own sums, which no platform here does")
     known = spec.requantize != "thresholds" or (
         spec.platform is not None
         and (all(name in arrays for name in SCALES) or (_takes_integers(spec) and "multiplier" in arrays))

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from .checks_blocks import check_blocks
 from .checks_codes import check_codes
+from .checks_dynamic import check_dynamic
 from .checks_matrix_vector import check_matrix_vector, is_matrix
 from .checks_precision import check_precision
 from .checks_vector import check_vector
@@ -17,7 +18,7 @@ from .rounding import OVERFLOWS, ROUNDINGS
 from .rules import RULES, Rule
 
 ARRAYS = ("output_stationary", "vector", "bit_serial", "matrix_vector", "weight_stationary", "scalable")
-REQUANTIZERS = ("none", "shift", "multiplier", "thresholds", *RULES)
+REQUANTIZERS = ("none", "shift", "multiplier", "thresholds", "dynamic", *RULES)
 ZERO_POINT_ORDERS = ("after_rounding", "before_rounding")
 THRESHOLD_SEARCHES = ("binary", "parallel")
 ACTIVATIONS = ("none", "relu", "relu6")
@@ -39,6 +40,7 @@ def check(spec):
         rule(spec)
     _thresholds(spec)
     _platform(spec)
+    check_dynamic(spec)
     check_vector(spec)
     check_precision(spec)
     check_matrix_vector(spec)

@@ -13,7 +13,7 @@ _OWN_EFFECTIVE = {"float32": "f32_chain"}
 
 def takes(spec):
     """Names of the real scales, and of what else thresholds are derived from, that inputs may hold."""
-    if spec.requantize == "none":
+    if spec.requantize in ("none", "dynamic"):
         return ()
     if spec.requantize != "thresholds":
         return SCALES

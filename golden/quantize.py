@@ -72,7 +72,7 @@ def code_range(fmt, narrow=False):
 def quantize(
     x,
     scale,
-    zero_point=0,
+    zero_point: int | np.ndarray = 0,
     fmt="int8",
     *,
     axis=None,

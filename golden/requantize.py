@@ -34,7 +34,8 @@ def requantize(
         y = spec.table[code]                               where there is a table
 
     Where spec.requantize is a rule of golden.rules, that rule takes the place of multiply, divide and round. With
-    "thresholds", y is the smallest code plus how many of the thresholds acc reaches, and nothing else is done.
+    "thresholds", y is the smallest code plus how many of the thresholds acc reaches, and nothing else is done. What
+    "dynamic" does depends on all sums of a tile: see golden.dynamic.
 
     Parameters are scalars or arrays that broadcast with acc (a [N] array is one value per column); thresholds are
     several of these. Only those that the spec takes may differ from their defaults. Works on Python integers and

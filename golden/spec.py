@@ -54,10 +54,13 @@ class Spec:
     accumulator_range : (lo, hi) that every partial sum is promised to stay in, from the real weights, or None.
     bias : format of the bias added to the accumulator, or None.
     requantize : "none" (no scaling), "shift" (divide by 2**shift), "multiplier" (times multiplier / 2**shift),
-        "thresholds" (counts the thresholds that the sum reaches), or a rule of golden.rules, which has its own rounding
-        and takes multiplier and shift as TFLite encodes them, or a floating-point scale.
+        "thresholds" (counts the thresholds that the sum reaches), "dynamic" (golden.dynamic: to uint8, with scale and
+        zero point from the range of the sums of a tile), or a rule of golden.rules, which has its own rounding and
+        takes multiplier and shift as TFLite encodes them, or a floating-point scale.
     threshold_search : how thresholds are counted, which changes area and latency but no result: "binary" (one
         comparison per output bit, thresholds in memory) or "parallel" (all at once, thresholds in registers).
+    dynamic_scale : the tile whose range requantize "dynamic" scales a tile by: "same_tile", or "next_tile": that of
+        each tile scales the next one, the first after reset having scale 1 and zero point 0.
     multiplier_bits : width of the unsigned multiplier, 8 to 32, of requantize "multiplier".
     rounding, overflow : rule names of golden.rounding.
     zero_point_order : whether y_zero_point is added "after_rounding" or "before_rounding", which decides other ties.
@@ -102,6 +105,7 @@ class Spec:
     bias: Format | None = None
     requantize: str = "none"
     threshold_search: str = "binary"
+    dynamic_scale: str = "same_tile"
     multiplier_bits: int = 31
     rounding: str = "half_even"
     overflow: str = "saturate"

@@ -7,6 +7,7 @@ from golden.spec import Spec
 
 from . import timing
 from .column import Columns
+from .dynamic_stage import DynamicStage
 from .entry import Entry
 from .flags import flags_of
 from .layout import input_beats, output_beats
@@ -27,8 +28,8 @@ class Array(wiring.Component):
 
     Streams (layout of the beats: hdl/layout.py): `a` and `w` move together, one beat of each per cycle; the beat with
     `last` ends a tile on both. `p`, where the design takes parameters, brings one set per tile, in order. `y` gives
-    `rows` beats per tile, the last row first, `last` on the final one. `unsorted`, where there are thresholds, rises
-    until reset when some come out of order.
+    `rows` beats per tile, the last row first, `last` on the final one; `q`, where scales are dynamic, gives one.
+    `unsorted`, where there are thresholds, rises until reset when some come out of order.
 
     A tile of B beats takes max(B, rows) cycles; tiles follow each other without a gap. A stall on `y` holds the whole
     array; a parameter set that is late holds the elements, while the outputs of tiles before go on; missing beats on
@@ -59,12 +60,12 @@ class Array(wiring.Component):
         enable = Signal()
         entry = Entry(spec)
         schedule = Schedule(spec)
-        output = OutputStage(spec)
+        output = DynamicStage(spec) if spec.requantize == "dynamic" else OutputStage(spec)
         m.submodules.entry = shared(platform, entry)
         m.submodules.schedule = shared(platform, schedule)
         m.submodules.output_stage = shared(platform, output)
         connect_ports(m, entry, self, ("a", "w", "c"))
-        connect_ports(m, output, self, ("p", "y", "unsorted"))
+        connect_ports(m, output, self, ("p", "y", "q", "unsorted"))
         m.d.comb += [entry.enable.eq(enable), schedule.enable.eq(enable), schedule.flags.eq(entry.flags)]
         m.d.comb += [
             enable.eq(output.enable),

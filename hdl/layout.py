@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from golden.formats import Codebook, Format, Integer
+from golden.ieee import FLOAT32
 from golden.spec import Spec
 from golden.trits import packed_bytes
 
@@ -199,6 +200,14 @@ def y_beat(spec: Spec):
     return beat_of(("y", spec.y, (spec.cols,)), about=about)
 
 
+def q_beat(spec: Spec):
+    """The one beat per tile of m_axis_q: scale and zero point of the tile's codes, where requantize is "dynamic"."""
+    about = (
+        "one beat per tile, with the tile's first on m_axis_y: value = y_scale * (y - y_zero_point) accumulator units"
+    )
+    return beat_of(("y_scale", FLOAT32, (1,)), ("y_zero_point", spec.y, (1,)), about=about)
+
+
 def input_beats(spec: Spec):
     """The beats of the input streams of an output-stationary array, by short name."""
     beats = {"a": a_beat(spec), "w": w_beat(spec)} | ({"p": p_beat(spec)} if spec.parameters else {})
@@ -206,5 +215,5 @@ def input_beats(spec: Spec):
 
 
 def output_beats(spec: Spec):
-    """The beat of its output stream."""
-    return {"y": y_beat(spec)}
+    """The beats of its output streams."""
+    return {"y": y_beat(spec)} | ({"q": q_beat(spec)} if spec.requantize == "dynamic" else {})

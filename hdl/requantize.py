@@ -9,6 +9,7 @@ from golden.formats import Bipolar, to_bits
 from golden.rules import SHIFT_BITS
 from golden.spec import Spec, product_interval
 
+from .dynamic_stage import dynamic_latency
 from .float_scale import float_latency, float_scaled
 from .pipeline import Pipeline
 from .rounding import Shifted, increment, shift_right, unshifted
@@ -39,6 +40,8 @@ def requantizer_latency(spec: Spec):
     """Cycles from an accumulator to its output code."""
     if spec.threshold_count:
         return threshold_latency(spec)
+    if spec.requantize == "dynamic":
+        return dynamic_latency(spec)
     return (
         (spec.bias is not None)
         + _scaling_latency(spec)

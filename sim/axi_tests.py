@@ -1,7 +1,8 @@
 """cocotb tests of the AXI4-Stream ports, run inside the simulator with clients that are not this project's own.
 
-`axi.json`, in the folder the simulation runs in, holds two products, `first` and `second`: for each stream a list of
-frames (one per tile or parameter set), each its bytes in hexadecimal, beat after beat, lowest byte first.
+`axi.json`, in the folder the simulation runs in, holds two products, `first` and `second`: for each stream, inputs and
+outputs, a list of frames (one per tile or parameter set), each its bytes in hexadecimal, beat after beat, lowest byte
+first.
 """
 
 import itertools
@@ -17,6 +18,7 @@ from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStream
 PERIOD_NS = 2
 QUIET_CYCLES = 60
 TIMEOUT_CYCLES = 20_000
+OUTPUTS = ("y", "q")
 
 
 class Ports:
@@ -28,11 +30,17 @@ class Ports:
         cocotb.start_soon(Clock(dut.aclk, PERIOD_NS, "ns").start())
         how = {"clock": dut.aclk, "reset": dut.aresetn, "reset_active_level": False}
         self.sources = {name: AxiStreamSource(AxiStreamBus.from_prefix(dut, f"s_axis_{name}"), **how) for name in names}
-        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis_y"), **how)
+        outputs = [name for name in OUTPUTS if hasattr(dut, f"m_axis_{name}_tdata")]
+        self.sinks = {name: AxiStreamSink(AxiStreamBus.from_prefix(dut, f"m_axis_{name}"), **how) for name in outputs}
+        self.sink = self.sinks["y"]
 
     @property
     def all(self):
-        return [*self.sources.values(), self.sink]
+        return [*self.sources.values(), *self.sinks.values()]
+
+    def silent(self):
+        """Whether no output is valid."""
+        return all(getattr(self.dut, f"m_axis_{name}_tvalid").value == 0 for name in self.sinks)
 
     def pause(self, chance, seed):
         """From now on each stream pauses in a fraction `chance` of the cycles, on its own."""
@@ -47,32 +55,33 @@ class Ports:
         for port in self.all:
             port.clear()
         await RisingEdge(self.dut.aclk)
-        assert self.dut.m_axis_y_tvalid.value == 0, "m_axis_y_tvalid in reset"
+        assert self.silent(), "an output is valid in reset"
         self.dut.aresetn.value = 1
 
     async def quiet(self):
         for _ in range(QUIET_CYCLES):
             await RisingEdge(self.dut.aclk)
-            assert self.dut.m_axis_y_tvalid.value == 0, "an output that nothing asked for"
-        assert self.sink.empty()
+            assert self.silent(), "an output that nothing asked for"
+        assert all(sink.empty() for sink in self.sinks.values())
 
     def send(self, product):
         for name, source in self.sources.items():
             for frame in product[name]:
                 source.send_nowait(AxiStreamFrame(tdata=bytes.fromhex(frame)))
 
-    async def received(self, count):
+    async def received(self, count, name="y"):
         """Waits until so many output frames are there, or comes back without after a while."""
         for _ in range(TIMEOUT_CYCLES):
-            if self.sink.count() >= count:
+            if self.sinks[name].count() >= count:
                 break
             await RisingEdge(self.dut.aclk)
 
     async def expect(self, product):
         """Waits for all output frames and compares them; nothing may follow."""
-        await self.received(len(product["y"]))
-        frames = [bytes(self.sink.recv_nowait().tdata).hex() for _ in range(self.sink.count())]
-        assert frames == product["y"]
+        for name, sink in self.sinks.items():
+            await self.received(len(product[name]), name)
+            frames = [bytes(sink.recv_nowait().tdata).hex() for _ in range(sink.count())]
+            assert frames == product[name], f"on m_axis_{name}"
         await self.quiet()
 
 
@@ -82,7 +91,7 @@ def products():
 
 
 def ports(dut, product):
-    return Ports(dut, [name for name in product if name != "y"])
+    return Ports(dut, [name for name in product if name not in OUTPUTS])
 
 
 @cocotb.test()
@@ -153,7 +162,9 @@ async def reset_in_flight(dut):
             streams.send(second)
             await streams.expect(second)
             moment += 3
-        streams.sink.clear()
+        for name, sink in streams.sinks.items():
+            await streams.received(len(first[name]), name)
+            sink.clear()
         await streams.quiet()
     assert tiles_under_way == set(range(len(first["y"])))
 

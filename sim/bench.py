@@ -2,7 +2,7 @@
 
 Nothing is awaited per beat in Python; cocotb gives clock and reset and waits for `done`. Files, in the folder the
 simulation runs in: `NAME.hex` for each input stream, such as `a.hex` (one beat per line: the digit `last`, then tdata),
-`y.hex` out (the same, then the cycle it was accepted in).
+`y.hex` and one for each other output stream out (the same, then the cycle it was accepted in).
 """
 
 from golden.spec import Spec
@@ -17,23 +17,63 @@ STALL_UNIT = 1 << 16
 def bench(spec: Spec):
     """Verilog text of module `bench` around module `spec.name`.
 
-    Plusargs: +seed, +stall_NAME for each stream (chance of a stall in 1/65536 per cycle), +expect (beats of output),
-    +limit (cycles until it gives up). Cycles count from the first beat on `a`, `w` or `c`.
+    Plusargs: +seed, +stall_NAME for each stream (chance of a stall in 1/65536 per cycle), +expect (beats of output on
+    `y`), +limit (cycles until it gives up). Cycles count from the first beat on `a`, `w` or `c`.
     """
     kind = kind_of(spec)
-    sources = kind.inputs(spec)
+    sources, sinks = kind.inputs(spec), kind.outputs(spec)
     drivers = "".join(
         _DRIVER.format(n=name, bits=8 * beat.bytes, index=index) for index, (name, beat) in enumerate(sources.items())
     )
     ports = "".join(_PORTS.format(n=name) for name in sources)
+    monitors = "".join(
+        _MONITOR.format(n=name, bits=8 * beat.bytes, high=63 - 16 * index)
+        for index, (name, beat) in enumerate(sinks.items())
+    )
+    outputs = ",".join(_OUTPUT_PORTS.format(n=name) for name in sinks)
+    each = {
+        "accepted": " || ".join(f"({name}_valid && {name}_ready)" for name in sinks),
+        "errors": " + ".join(f"{name}_errors" for name in sinks),
+        "close": " ".join(f"$fclose({name}_file);" for name in sinks),
+    }
     starts = " || ".join(f"({name}_valid && {name}_ready)" for name in sources if name in ("a", "w", "c"))
-    bits = 8 * kind.outputs(spec)["y"].bytes
-    return _BENCH.format(name=spec.name, drivers=drivers, ports=ports, starts=starts, bits=bits, idle=IDLE_CYCLES)
+    parts = {"drivers": drivers, "monitors": monitors, "ports": ports, "outputs": outputs, "starts": starts}
+    return _BENCH.format(name=spec.name, **parts, **each, idle=IDLE_CYCLES)
 
 
 _PORTS = """
     .s_axis_{n}_tdata({n}_word[{n}_bits-1:0]), .s_axis_{n}_tvalid({n}_valid),
     .s_axis_{n}_tready({n}_ready), .s_axis_{n}_tlast({n}_word[{n}_bits]),"""
+
+_OUTPUT_PORTS = """
+    .m_axis_{n}_tdata({n}_data), .m_axis_{n}_tvalid({n}_valid),
+    .m_axis_{n}_tready({n}_ready), .m_axis_{n}_tlast({n}_last)"""
+
+_MONITOR = """
+  localparam {n}_bits = {bits};
+  wire [{n}_bits-1:0] {n}_data;
+  wire {n}_valid, {n}_last;
+  reg {n}_ready, {n}_held, {n}_held_last;
+  reg [{n}_bits-1:0] {n}_held_data;
+  reg [31:0] {n}_errors;
+  integer {n}_stall, {n}_file;
+  initial begin
+    if (!$value$plusargs("stall_{n}=%d", {n}_stall)) {n}_stall = 0;
+    {n}_file = $fopen("{n}.hex", "w");
+  end
+  always @(posedge aclk)
+    if (!aresetn) begin
+      {n}_ready <= 0; {n}_held <= 0; {n}_held_data <= 0; {n}_held_last <= 0; {n}_errors <= 0;
+    end else begin
+      {n}_ready <= y_random[{high}-:16] >= {n}_stall;
+      if ({n}_valid && {n}_ready) $fdisplay({n}_file, "%h%h %0d", {n}_last, {n}_data, cycle);
+      {n}_held <= {n}_valid && !{n}_ready;
+      {n}_held_data <= {n}_data;
+      {n}_held_last <= {n}_last;
+      if ({n}_held && (!{n}_valid || {n}_data !== {n}_held_data || {n}_last !== {n}_held_last))
+        {n}_errors <= {n}_errors + 1;
+    end
+"""
 
 _DRIVER = """
   localparam {n}_bits = {bits};
@@ -64,19 +104,17 @@ _BENCH = """module bench (
   output reg [31:0] outputs,
   output reg [31:0] first_cycle,
   output reg [31:0] last_cycle,
-  output reg [31:0] protocol_errors,
+  output [31:0] protocol_errors,
   output reg [31:0] cycle
 );
   reg [63:0] random;    // of the inputs
-  reg [63:0] y_random;
+  reg [63:0] y_random;  // of the outputs
   reg [63:0] seed;
-  integer expect_outputs, limit, y_stall, y_file;
+  integer expect_outputs, limit;
   initial begin
     if (!$value$plusargs("seed=%d", seed)) seed = 1;
     if (!$value$plusargs("expect=%d", expect_outputs)) expect_outputs = 0;
     if (!$value$plusargs("limit=%d", limit)) limit = 1000000;
-    if (!$value$plusargs("stall_y=%d", y_stall)) y_stall = 0;
-    y_file = $fopen("y.hex", "w");
   end
   always @(posedge aclk)
     if (!aresetn) begin
@@ -95,44 +133,32 @@ _BENCH = """module bench (
       _xorshift = t ^ (t << 17);
     end
   endfunction
-{drivers}
-  localparam y_bits = {bits};
-  wire [y_bits-1:0] y_data;
-  wire y_valid, y_last;
-  reg y_ready;
-  reg held, held_last;
-  reg [y_bits-1:0] held_data;
+{drivers}{monitors}
   reg started;
   reg [31:0] idle;
+  assign protocol_errors = {errors};
 
   {name} dut (
-    .aclk(aclk), .aresetn(aresetn),{ports}
-    .m_axis_y_tdata(y_data), .m_axis_y_tvalid(y_valid), .m_axis_y_tready(y_ready), .m_axis_y_tlast(y_last)
+    .aclk(aclk), .aresetn(aresetn),{ports}{outputs}
   );
 
   always @(posedge aclk)
     if (!aresetn) begin
-      done <= 0; outputs <= 0; first_cycle <= 0; last_cycle <= 0; protocol_errors <= 0; cycle <= 0;
-      y_ready <= 0; held <= 0; started <= 0; idle <= 0; held_data <= 0; held_last <= 0;
+      done <= 0; outputs <= 0; first_cycle <= 0; last_cycle <= 0; cycle <= 0; started <= 0; idle <= 0;
     end else begin
       cycle <= cycle + 1;
-      y_ready <= y_random[63:48] >= y_stall;
       if (({starts}) && !started) begin
         started <= 1;
         first_cycle <= cycle;
       end
       if (y_valid && y_ready) begin
-        $fdisplay(y_file, "%h%h %0d", y_last, y_data, cycle);
         outputs <= outputs + 1;
         last_cycle <= cycle;
-        idle <= 0;
-      end else idle <= idle + 1;
-      held <= y_valid && !y_ready;
-      held_data <= y_data;
-      held_last <= y_last;
-      if (held && (!y_valid || y_data !== held_data || y_last !== held_last)) protocol_errors <= protocol_errors + 1;
+      end
+      if ({accepted}) idle <= 0;
+      else idle <= idle + 1;
       if ((outputs >= expect_outputs && idle >= {idle}) || cycle >= limit) begin
-        if (!done) $fclose(y_file);
+        if (!done) begin {close} end
         done <= 1;
       end
     end

@@ -7,6 +7,7 @@ from golden.rounding import ROUNDINGS
 from golden.rules import RULES
 
 from .faults_clip import clip_faults
+from .faults_dynamic import dynamic_faults
 from .faults_float import float_faults
 from .faults_tables import table_faults
 from .faults_thresholds import threshold_faults
@@ -20,7 +21,8 @@ def output_faults(machine):
     if machine.spec.is_float_sum:
         return
     scaling = (_rounding, float_faults, clip_faults, table_faults, _scale, _bias, _zero_point)
-    for kind in (threshold_faults,) if machine.spec.threshold_count else scaling:
+    others = {"thresholds": (threshold_faults,), "dynamic": (dynamic_faults,)}
+    for kind in others.get(machine.spec.requantize, scaling):
         yield from kind(machine)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from .faults_blocks import block_faults
 from .faults_channels import channel_faults
+from .faults_dynamic import in_whole
 from .faults_float_sums import float_sum_faults
 from .faults_layers import layer_faults
 from .faults_modes import mode_faults
@@ -22,6 +23,7 @@ STEPS = (
     "scale",
     "round",
     "zero point",
+    "range",
     "clip",
     "threshold",
     "table",
@@ -35,4 +37,5 @@ def hypotheses(machine: Machine) -> Iterator[Hypothesis]:
     """Every fault that this design and this product could show, the commoner of each kind first."""
     sums = (plane_faults, mode_faults, block_faults, float_sum_faults, sum_faults, pass_faults)
     for faults in (output_faults, *sums, tile_faults, channel_faults, layer_faults):
-        yield from faults(machine)
+        for fault in faults(machine):
+            yield in_whole(fault) if machine.spec.requantize == "dynamic" else fault

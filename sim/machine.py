@@ -8,6 +8,7 @@ import numpy as np
 
 from golden.blocks import block_sums, spread
 from golden.checks import MAX_SHIFT
+from golden.dynamic import Dynamic, dynamic
 from golden.extras import extras
 from golden.mac import accumulate, columns_of, matmul
 from golden.ops import exact_dtype
@@ -53,6 +54,11 @@ class Machine:
     def codes(self):
         """Output codes of all tiles, pads too."""
         return requantized(self.accumulators, self.spec, self.parameters)
+
+    @cached_property
+    def dynamic(self) -> Dynamic:
+        """What golden.dynamic makes of all tiles, where requantize is "dynamic"."""
+        return dynamic(self.accumulators, self.spec)
 
     def window(self, rows=None, cols=None):
         """The outputs of some rows and columns (ascending indices), of all by default."""
@@ -219,7 +225,12 @@ def saturated(a, w, depth, width, start=_ZERO):
 
 
 def requantized(accumulators, spec, parameters):
-    """golden.requantize on arrays whose values may leave the ranges of the spec: int64 where these values allow it."""
+    """golden.requantize on arrays whose values may leave the ranges of the spec: int64 where these values allow it.
+
+    With "dynamic", golden.dynamic on all outputs of a product: a part of them would have other ranges.
+    """
+    if spec.requantize == "dynamic":
+        return dynamic(accumulators, spec).y
     if spec.is_float_sum:
         return accumulators
     tops = {name: int(np.abs(value).max()) for name, value in parameters.items()}

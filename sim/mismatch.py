@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from golden.blocks import float32_values, parts
-from golden.float_scale import float32
+from golden.float_scale import float32, round_real
 from golden.ieee import FLOAT32
 from golden.mac import columns_of
 from golden.requantize import reached, requantize
@@ -28,6 +28,8 @@ class Mismatch:
     `table_input` is the code that it is read with. `running` is the accumulator after each block, where the design has
     blocks, or after each beat, where it adds beats in float32: integers, or the float32 numbers, of which the
     accumulator is the bit pattern.
+    `table_input` is the code that it is read with. With requantize dynamic, `scaled` is the float32 quotient by
+    `y_scale`, which the tile was scaled by together with `y_zero_point`.
     """
 
     index: tuple[int, int]
@@ -50,6 +52,8 @@ class Mismatch:
     table_input: int | None = None
     row_is: str = "array row"
     running: tuple[int | float, ...] = ()
+    y_scale: float | None = None
+    y_zero_point: int | None = None
 
 
 def mismatch(machine, hardware, m, n) -> Mismatch:
@@ -61,7 +65,9 @@ def mismatch(machine, hardware, m, n) -> Mismatch:
     a_row = columns_of(machine.a[m : m + 1], n)[0]
     accumulator = running[-1] if running else _accumulate(spec, a_row.tolist(), machine.w[:, n].tolist())
     parameters = {name: value[n].tolist() for name, value in given.parameters.items()}
-    assert spec.is_float_sum or requantize(accumulator, spec, **parameters) == code
+    dynamic = spec.requantize == "dynamic"
+    steps = _dynamic(machine, accumulator, tile) if dynamic else _steps(spec, accumulator, parameters)
+    assert dynamic or spec.is_float_sum or requantize(accumulator, spec, **parameters) == code
     return Mismatch(
         index=(m, n),
         tile=tile,
@@ -78,7 +84,7 @@ def mismatch(machine, hardware, m, n) -> Mismatch:
         accumulator=accumulator,
         row_is=machine.tiling.row_is,
         running=tuple(float32_values(running).tolist()) if spec.is_float_sum else tuple(running),
-        **_steps(spec, accumulator, parameters),
+        **steps,
     )
 
 
@@ -107,6 +113,14 @@ def _steps(spec, accumulator, parameters):
     if spec.table is not None:
         steps["table_input"] = requantize(accumulator, spec.with_(**before_table(spec)), **parameters)
     return steps
+
+
+def _dynamic(machine, accumulator, tile):
+    """The way of a sum whose scale follows from a range of sums."""
+    scale, zero_point = machine.dynamic.y_scale[tile], machine.dynamic.y_zero_point[tile]
+    scaled = np.float32(accumulator) / scale
+    steps = {"biased": accumulator, "scaled": float(scaled), "rounded": int(round_real(scaled, "half_even"))}
+    return {**steps, "y_scale": float(scale), "y_zero_point": int(zero_point)}
 
 
 def _float_product(biased, pattern):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,13 @@ MAX_CYCLES = (1 << 31) - 1  # a Verilog integer
 @dataclass(frozen=True)
 class Replay:
     """What came out: y [M, N] int64 codes, cycles from the first beat in to the last beat out, and the cycle (counted
-    from the end of reset) in which each output beat was accepted."""
+    from the end of reset) in which each output beat was accepted. `of_tiles`: what other output streams say of each
+    tile, by name."""
 
     y: np.ndarray
     cycles: int
     beat_cycles: np.ndarray
+    of_tiles: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def build_bench(spec: Spec, verilog: str, simulator: str, *, waves=False, cache: Path | None = None) -> Build:
@@ -51,7 +53,7 @@ def replay(built: Build, spec: Spec, operands: Operands, folder: Path, *, stall=
         f"+expect={cut.y_beats}",
         f"+limit={min(int(busy / (1 - stall) ** 4), MAX_CYCLES)}",
     ]
-    plusargs += [f"+stall_{name}={int(stall * STALL_UNIT)}" for name in (*streams, "y")]
+    plusargs += [f"+stall_{name}={int(stall * STALL_UNIT)}" for name in (*streams, "y", *cut.tile_streams)]
     run(built, "sim.array_tests", folder, plusargs=plusargs, seed=seed)
     counted = json.loads((folder / "counters.json").read_text())
     if counted["outputs"] != cut.y_beats:
@@ -60,9 +62,22 @@ def replay(built: Build, spec: Spec, operands: Operands, folder: Path, *, stall=
     data, last, beat_cycles = _read(folder / "y.hex", kind_of(spec).outputs(spec)["y"].bytes)
     if (last != cut.y_ends).any():
         raise SimulationError("m_axis_y_tlast does not mark the last beat of each tile")
-    for name in (*(f"{name}.hex" for name in streams), "y.hex", "counters.json"):
+    of_tiles = {}
+    for name in cut.tile_streams:
+        of_tiles |= _of_tiles(cut, name, folder / f"{name}.hex")
+    for name in (*(f"{name}.hex" for name in (*streams, "y", *cut.tile_streams)), "counters.json"):
         (folder / name).unlink()
-    return Replay(cut.outputs(data), counted["last_cycle"] - counted["first_cycle"] + 1, beat_cycles)
+    return Replay(cut.outputs(data), counted["last_cycle"] - counted["first_cycle"] + 1, beat_cycles, of_tiles)
+
+
+def _of_tiles(cut, name, path):
+    """What a stream with one beat per tile says. Raises SimulationError."""
+    data, last, _ = _read(path, kind_of(cut.spec).outputs(cut.spec)[name].bytes)
+    if len(data) != cut.tiles:
+        raise SimulationError(f"{cut.tiles} beats expected on m_axis_{name}, {len(data)} came")
+    if not last.all():
+        raise SimulationError(f"m_axis_{name}_tlast does not mark every beat")
+    return cut.of_tiles(name, data)
 
 
 def _hex(stream: Stream):
@@ -75,7 +90,8 @@ def _hex(stream: Stream):
 
 def _read(path, width):
     """Bytes, last flags and cycles of the output beats."""
-    words, cycles = zip(*(line.split() for line in path.read_text().splitlines()), strict=True)
+    lines = [line.split() for line in path.read_text().splitlines()]
+    words, cycles = [line[0] for line in lines], [line[1] for line in lines]
     if any(re.search("[xz]", word, re.IGNORECASE) for word in words):  # capitals: in part of a digit
         raise SimulationError("an output beat holds unknown bits (x)")
     last = np.array([word[0] == "1" for word in words])

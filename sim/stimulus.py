@@ -7,6 +7,7 @@ from golden.tensors import operands
 from .hypotheses import hypotheses
 from .machine import Machine
 from .stimulus_blocks import random_blocks
+from .stimulus_dynamic import make_dynamic_ties
 from .stimulus_operands import random_matrices
 from .stimulus_parameters import random_parameters
 
@@ -29,6 +30,8 @@ def random_arrays(spec, *, m, k, n, seed) -> dict:
         rng = np.random.default_rng([seed, attempt])
         arrays = random_matrices(rng, spec, m, k, n, ends=attempt % 2 == 1)
         arrays |= random_blocks(rng, spec, arrays)
+        if spec.requantize == "dynamic":
+            make_dynamic_ties(rng, spec, arrays)
         arrays |= random_parameters(rng, spec, arrays)
         machine = Machine(spec, operands(spec, arrays))
         unseen = len(_unseen(machine, [_part(machine)]))

@@ -15,7 +15,7 @@ from .stimulus_ties import make_float_ties, make_ties
 
 def random_parameters(rng, spec, arrays):
     """Per-column parameters that suit the sums of these operands."""
-    if spec.is_float_sum:
+    if spec.is_float_sum or spec.requantize == "dynamic":
         return {}
     if spec.threshold_count:
         return {"thresholds": random_thresholds(rng, spec, accumulators(spec, *_decoded(spec, arrays), arrays))}

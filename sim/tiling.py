@@ -5,18 +5,20 @@ from typing import ClassVar
 
 import numpy as np
 
+from golden.ieee import Float
 from golden.spec import Spec
 from golden.tensors import Operands
+from golden.tiles import Tiles
+from hdl.kinds import kind_of
 
-from .packing import Stream, ends
+from .packing import Stream, ends, unpack
 
 
 @dataclass(frozen=True)
 class Tiling:
     """One product, cut into tiles of `tile_shape` outputs, for one kind of array; subclasses know the kind.
 
-    For each tile column all tile rows follow each other, so that weights and parameters repeat; or, where a subclass
-    goes `across_first`, for each tile row all tile columns.
+    The order of the tiles is that of golden.tiles: down first or, where a subclass goes `across_first`, across.
     """
 
     across_first = False
@@ -41,19 +43,22 @@ class Tiling:
         return self.spec.rows, self.spec.cols
 
     @property
+    def _tiles(self):
+        return Tiles(*self.tile_shape, self.m, self.n, self.across_first)
+
+    @property
     def grid(self):
         """Tile rows, tile columns."""
-        rows, cols = self.tile_shape
-        return -(-self.m // rows), -(-self.n // cols)
+        return self._tiles.grid
 
     @property
     def tiles(self):
-        return self.grid[0] * self.grid[1]
+        return self._tiles.count
 
     @property
     def padded_shape(self):
         """Rows and columns of all tiles together."""
-        return self.grid[0] * self.tile_shape[0], self.grid[1] * self.tile_shape[1]
+        return self._tiles.padded_shape
 
     @property
     def beats(self):
@@ -86,15 +91,11 @@ class Tiling:
 
     def place(self, m, n):
         """(tile number, row, column) that computes output [m, n]."""
-        (tile_m, row), (tile_n, col) = divmod(m, self.tile_shape[0]), divmod(n, self.tile_shape[1])
-        tile = tile_m * self.grid[1] + tile_n if self.across_first else tile_n * self.grid[0] + tile_m
-        return tile, row, col
+        return self._tiles.place(m, n)
 
     def at(self, tile):
         """Tile row and tile column of a tile by its number in the order of the streams."""
-        if self.across_first:
-            return tile // self.grid[1], tile % self.grid[1]
-        return tile % self.grid[0], tile // self.grid[0]
+        return self._tiles.at(tile)
 
     def y_beat_index(self, m, n):
         """Which beat of the output stream brings output [m, n]."""
@@ -114,15 +115,25 @@ class Tiling:
         """Y [M, N], int64 codes, from the bytes of all output beats."""
         raise NotImplementedError
 
+    @property
+    def tile_streams(self):
+        """Names of the output streams beside `y`, which bring one beat per tile, each with `last`."""
+        return tuple(name for name in kind_of(self.spec).outputs(self.spec) if name != "y")
+
+    def of_tiles(self, name, data) -> dict[str, np.ndarray]:
+        """What the beats of such a stream say: field name -> one number for each tile."""
+        beat = kind_of(self.spec).outputs(self.spec)[name]
+        codes = unpack(beat, data)
+        return {field.name: _numbers(field.fmt, codes[field.name].reshape(-1)) for field in beat.fields}
+
     def in_tiles(self, outputs):
         """[padded M, padded N] as [tiles, tile rows, tile columns], tiles in the order of the streams."""
-        (tiles_m, tiles_n), (rows, cols) = self.grid, self.tile_shape
-        order = (0, 2, 1, 3) if self.across_first else (2, 0, 1, 3)
-        return outputs.reshape(tiles_m, rows, tiles_n, cols).transpose(order).reshape(-1, rows, cols)
+        return self._tiles.split(outputs)
 
     def from_tiles(self, tiles):
         """The inverse of `in_tiles`."""
-        (tiles_m, tiles_n), (rows, cols) = self.grid, self.tile_shape
-        if self.across_first:
-            return tiles.reshape(tiles_m, tiles_n, rows, cols).transpose(0, 2, 1, 3).reshape(self.padded_shape)
-        return tiles.reshape(tiles_n, tiles_m, rows, cols).transpose(1, 2, 0, 3).reshape(self.padded_shape)
+        return self._tiles.join(tiles)
+
+
+def _numbers(fmt, codes):
+    return fmt.decode(codes) if isinstance(fmt, Float) else codes

@@ -60,6 +60,7 @@ def random_operands(spec, m, k, n, seed):
         or spec.threshold_count
         or spec.activation == "relu6"
         or spec.zero_point_first
+        or spec.requantize == "dynamic"
     ):
         return operands(spec, random_arrays(spec, m=m, k=k, n=n, seed=seed))
     rng = np.random.default_rng(seed)
@@ -151,13 +152,19 @@ def write_streams(spec, products, folder):
     return [f"+expect={beats}", "+limit=100000"]
 
 
+def read_beats(spec, name, folder):
+    """The beats [count, bytes] of an output stream, from what the bench wrote."""
+    words = [line.split()[0] for line in (folder / f"{name}.hex").read_text().splitlines()]
+    data = np.array([list(bytes.fromhex(word[1:])) for word in words], np.uint8)[:, ::-1]
+    assert data.shape[1] == kind_of(spec).outputs(spec)[name].bytes
+    return data
+
+
 def read_products(spec, products, folder):
     """The outputs of each product, from what the bench wrote."""
     cuts = [tiling(spec, given) for given in products]
-    words = [line.split()[0] for line in (folder / "y.hex").read_text().splitlines()]
-    assert len(words) == sum(cut.y_beats for cut in cuts)
-    data = np.array([list(bytes.fromhex(word[1:])) for word in words], np.uint8)[:, ::-1]
-    assert data.shape[1] == kind_of(spec).outputs(spec)["y"].bytes
+    data = read_beats(spec, "y", folder)
+    assert len(data) == sum(cut.y_beats for cut in cuts)
     ends = np.cumsum([cut.y_beats for cut in cuts])
     return [outputs(cut, data[end - cut.y_beats : end]) for cut, end in zip(cuts, ends, strict=True)]
 

@@ -10,8 +10,9 @@ from golden.spec import Spec, product_interval, scale_interval
 
 INT4, INT8, BIPOLAR = parse("int4"), parse("int8"), parse("bipolar")
 REQUANTIZERS = (
-    "none, shift, multiplier, thresholds, tflite, double_half_up, tflite_single, mult16, float32, float64_away"
+    "none, shift, multiplier, thresholds, dynamic, tflite, double_half_up, tflite_single, mult16, float32, float64_away"
 )
+DYNAMIC = {"requantize": "dynamic", "output": parse("uint8")}
 ROUNDINGS = "floor, ceil, toward_zero, half_up, half_down, half_away, half_even, dpu"
 NAME_RULE = "name must be a letter, then at most 63 letters, digits or underscores"
 
@@ -83,6 +84,26 @@ VALUES = [
     (
         {"requantize": "scale"},
         f"requantize must be one of {REQUANTIZERS}, not 'scale'",
+    ),
+    ({"dynamic_scale": "last_tile"}, "dynamic_scale must be one of same_tile, next_tile, not 'last_tile'"),
+    ({**DYNAMIC, "output": INT8}, "output must be uint8 with requantize 'dynamic', not int8"),
+    (
+        {**DYNAMIC, "array": "vector", "rows": 1},
+        "array must be output_stationary with requantize 'dynamic', not 'vector'",
+    ),
+    ({**DYNAMIC, "rounding": "floor"}, "rounding is part of requantize 'dynamic'; leave it out, not 'floor'"),
+    ({**DYNAMIC, "overflow": "wrap"}, "overflow is part of requantize 'dynamic'; leave it out, not 'wrap'"),
+    ({**DYNAMIC, "bias": INT8}, "bias must be left out with requantize 'dynamic', not int8"),
+    ({**DYNAMIC, "y_zero_point": True}, "y_zero_point must be left out with requantize 'dynamic', not True"),
+    ({**DYNAMIC, "activation": "relu"}, "activation must be left out with requantize 'dynamic', not relu"),
+    ({**DYNAMIC, "clip": (0, 9)}, "clip must be left out with requantize 'dynamic', not [0, 9]"),
+    (
+        {**DYNAMIC, "weights": BIPOLAR},
+        "weights must have a zero with requantize 'dynamic', whose ranges pads must not widen, not bipolar",
+    ),
+    (
+        {**DYNAMIC, "activations": parse("int32"), "weights": parse("int32")},
+        "requantize 'dynamic' takes sums of at most 63 bits, not 73",
     ),
     ({"rounding": "nearest"}, f"rounding must be one of {ROUNDINGS}, not 'nearest'"),
     ({"overflow": "clip"}, "overflow must be one of wrap, saturate, not 'clip'"),

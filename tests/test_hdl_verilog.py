@@ -59,6 +59,12 @@ DESIGNS = {
         rule: design("int8", "int8", requantize=rule, bias="int32", output=output, y_zero_point=True)
         for rule, output in zip(HARDWARE_RULES, ("int8", "uint8", "int16", "int16", "int8"), strict=True)
     },
+    "dynamic": design("int8", "int8", 2, 3, requantize="dynamic", output="uint8"),
+    "dynamic, long sums": design(
+        "int16", "int16", requantize="dynamic", output="uint8", dynamic_scale="next_tile", a_zero_point=True
+    ),
+    "dynamic, unsigned": design("uint4", "uint3", 3, 1, requantize="dynamic", output="uint8"),
+    "dynamic, longest sums": design("int32", "int30", 1, 2, requantize="dynamic", output="uint8", depth=3),
     "thresholds": design("int4", "int4", requantize="thresholds", output="uint3", clip=(0, 5)),
     "thresholds of every code": design("int4", "int4", requantize="thresholds", output="uint3"),
     "parallel thresholds": design(
@@ -355,14 +361,16 @@ def test_one_module_per_distinct_component(name, verilog):
     spec, text = DESIGNS[name], verilog(name)
     kinds = ["", "_array", "_output", "_output_stage", "_requantize"]
     tables = ["_codebook", "_codebooks"] if c_beats(spec) else ["_trits"] * (spec.w_packing == "trits")
-    assert fixed_modules(spec, text) == sorted(kinds + parts(spec) + tables)
+    dynamic = ["_output_q", "_range", "_ring"] + ["_float_sum"] * (spec.accumulator_width > 25)
+    others = dynamic if spec.requantize == "dynamic" else []
+    assert fixed_modules(spec, text) == sorted(kinds + parts(spec) + tables + others)
     bodies = modules(text)
     assert len(bodies) == len(module_names(text)) == len(set(bodies.values()))
     instances = re.findall(rf"^  ({spec.name}\w*) \w+ \($", text, flags=re.M)
     assert set(instances) == set(bodies) - {spec.name}
     assert len([name for name in instances if re.fullmatch(rf"{spec.name}_pe(_\d+)?", name)]) == elements(spec)
     assert instances.count(f"{spec.name}_channel") == (spec.cols if spec.array == "vector" else 0)
-    assert instances.count(f"{spec.name}_requantize") == spec.cols
+    assert instances.count(f"{spec.name}_requantize") == spec.cols + (spec.requantize == "dynamic")
 
 
 @EACH_KIND

@@ -9,12 +9,16 @@ import oracle_onnx
 import pytest
 from oracle_cases import differing, need, products
 from oracle_operators import OPERATORS, codes_of, dynamic_quantize_linear
+from test_golden_dynamic import tiles_of_sums
 
 from golden import platforms
 from golden.calibrate import choose
 from golden.depthwise import windows
+from golden.dynamic import dynamic
+from golden.formats import parse
 from golden.mac import matmul
 from golden.quantize import quantize
+from golden.spec import Spec
 
 need("onnx", "onnxruntime")
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -278,6 +282,25 @@ def test_dynamic_quantize_linear():
         assert np.array_equal(theirs[0], y)
         assert np.array_equal(oracle_onnx.runtime(model, x), y)
         assert (scale, zero_point) == dynamic_quantize_linear(None, x)[1:]
+
+
+def test_dynamic_quantization_of_tiles():
+    """golden.dynamic on 100 000 sums: equal to both, but for the scale that the reference gives a tile of zeros."""
+    from onnx.reference import ReferenceEvaluator
+
+    spec = Spec(activations=parse("int32"), weights=parse("int8"), requantize="dynamic", output=parse("uint8"))
+    model = oracle_onnx.graph("DynamicQuantizeLinear", [np.zeros(20, np.float32)], "UINT8")
+    model.graph.node[0].output.extend(["s", "z"])
+    reference, empty = ReferenceEvaluator(model), 0
+    for sums in tiles_of_sums(39, 5000, 20):
+        made = dynamic(np.array(sums).reshape(4, 5), spec.with_(rows=4, cols=5))
+        x, y = np.array(sums).astype(np.float32), made.y.reshape(-1)
+        codes, scale, zero_point = reference.run(["y", "s", "z"], {"x0": x})
+        assert np.array_equal(codes, y) and zero_point == made.y_zero_point[0]
+        assert scale == (made.y_scale[0] if any(sums) else np.float32(1) / np.float32(255))
+        empty += not any(sums)
+        assert np.array_equal(oracle_onnx.runtime(model, x), y)
+    assert empty > 100
 
 
 @pytest.mark.parametrize("symmetric", [False, True])

@@ -2,15 +2,17 @@
 
 import json
 from importlib.util import find_spec
+from struct import pack as pack_bytes
 
 import numpy as np
 import pytest
 from simulation import SIMULATORS, missing, random_operands, verilog
 from threshold_stimulus import threshold_operands
 
+from golden.dynamic import dynamic
 from golden.formats import parse, to_bits
 from golden.spec import Spec
-from golden.tensors import golden
+from golden.tensors import accumulators, golden
 from hdl.layout import p_beat
 from sim.packing import pack
 from sim.simulators import build, run
@@ -65,6 +67,9 @@ BLOCKS = {
         name="axi_nvfp4",
     ),
 }
+DYNAMIC = {**INT8, "requantize": "dynamic", "output": parse("uint8"), "rows": 2, "cols": 3, "lanes": 2}
+DESIGNS["dynamic"] = Spec(**DYNAMIC, name="axi_dynamic")
+NEXT_TILE = Spec(**DYNAMIC, dynamic_scale="next_tile", name="axi_next_tile")
 DEPTHS = (11, 2)
 
 
@@ -104,7 +109,15 @@ def product(spec, k, seed):
     draw = threshold_operands if spec.threshold_count else random_operands
     given = draw(spec, 2 * len(tile_rows(spec)), k, 2 * spec.cols, seed)
     streams = {name: frames(stream) for name, stream in input_streams(spec, given).items()}
-    return streams | {"y": y_frames(spec, golden(spec, given))}
+    return streams | {"y": y_frames(spec, golden(spec, given))} | q_frames(spec, given)
+
+
+def q_frames(spec, given):
+    """One frame of one beat per tile: the scale as a float32, lowest byte first, then the zero point."""
+    if spec.requantize != "dynamic":
+        return {}
+    made = dynamic(accumulators(spec, given), spec)
+    return {"q": [pack_bytes("<fB", *tile).hex() for tile in zip(made.y_scale, made.y_zero_point, strict=True)]}
 
 
 def check(spec, simulator, testcase, folder):
@@ -138,6 +151,12 @@ def test_axi_clients_of_blocks(name, testcase, tmp_path):
     if reason := missing("icarus"):
         pytest.skip(reason)
     check(BLOCKS[name], "icarus", testcase, tmp_path)
+
+
+@pytest.mark.skipif(bool(missing("icarus")), reason=missing("icarus"))
+def test_reset_forgets_the_range_of_the_tile_before(tmp_path):
+    """The first tile after reset has scale 1 and zero point 0 again, at whatever moment the reset came."""
+    check(NEXT_TILE, "icarus", "reset_in_flight", tmp_path)
 
 
 @pytest.mark.parametrize("testcase", ["late_sets", "reset_in_load"])

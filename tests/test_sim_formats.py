@@ -115,12 +115,13 @@ endmodule
 """
 
 
-def in_icarus(spec, products, folder, text=None):
+def in_icarus(spec, products, folder, text=None, **stalls):
     """Outputs of each product by Icarus alone: design (or its Verilog changed) and bench as under cocotb, which takes
     longer to start."""
     for name, content in ((spec.name, text or verilog(spec)), ("bench", bench(spec)), ("clock", CLOCK)):
         (folder / f"{name}.v").write_text(content)
     plusargs = write_streams(spec, products, folder)
+    plusargs += [f"+stall_{name}={int(stall * 65536)}" for name, stall in stalls.items()]
     sources = [f"{name}.v" for name in (spec.name, "bench", "clock")]
     subprocess.run(["iverilog", "-g2012", "-o", "clock.vvp", *sources], cwd=folder, check=True, capture_output=True)
     done = subprocess.run(["vvp", "clock.vvp", *plusargs], cwd=folder, check=True, capture_output=True, text=True)
