@@ -37,6 +37,7 @@ def _rule(spec, dynamic):
         ("activation", "none"),
         ("clip", None),
         ("table", None),
+        ("block", 0),
     ):
         if (given := getattr(spec, field)) != none:
             raise ValueError(f"{field} must be left out {dynamic}, not {list(given) if field == 'clip' else given}")
