@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from . import blocks, formats, generation, kinds, luts, precision, requantizers, simulation, trits
+from . import blocks, formats, generation, kinds, luts, precision, requantizers, residual, simulation, trits
 
 BENCHMARKS = {
     "generation": generation,
@@ -19,6 +19,7 @@ BENCHMARKS = {
     "kinds": kinds,
     "blocks": blocks,
     "trits": trits,
+    "residual": residual,
 }
 README = Path(__file__).resolve().parent.parent / "README.md"
 

@@ -97,6 +97,7 @@ def with_real_weights(given: dict, path: Path) -> dict:
     zero_point = {"w_zero_point": arrays["w_zero_point"]} if "w_zero_point" in arrays and spec.w_zero_point else {}
     others = {"a": np.zeros((1, len(w)), int)} | {name: _placeholder(spec, name) for name in spec.parameters}
     others |= {name: arrays[name] for name in extras(spec) if name in arrays}
+    others |= {"a_residual": others["a"]} if "a_residual" in extras(spec) else {}
     with as_input_error(ValueError, prefix=str(path)):
         checked = operands(spec, others | {"w": w} | zero_point)
     reached = accumulator_range(decoded_weights(spec, checked), spec)
@@ -162,10 +163,12 @@ def describe(spec: Spec) -> str:
     kind = "" if spec.array == ARRAYS[0] else f" {spec.array.replace('_', '-')}"
     sparse = "" if spec.sparsity == "none" else f" {spec.sparsity} sparse"
     stored = "" if spec.stored_weights is None else ", weights stored"
+    twice = f", {spec.residual_of} of two codes, {spec.residual} bits apart" if spec.residual else ""
     return (
         f"{spec.rows}x{spec.cols}x{spec.lanes}{binary}{sparse}{kind} array, "
         f"{spec.activations} x {spec.weights} -> {spec.y}, "
-        f"depth {spec.depth}, {_blocks(spec)}accumulator {'float32' if spec.is_float_sum else _bits(spec)}{stored}"
+        f"depth {spec.depth}, {_blocks(spec)}accumulator {'float32' if spec.is_float_sum else _bits(spec)}"
+        f"{stored}{twice}"
         f"{f', as {spec.platform}' if spec.platform else ''}"
     )
 

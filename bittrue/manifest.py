@@ -5,6 +5,7 @@ from platform import python_version
 
 from golden.checks_precision import RUN_TIME
 from golden.extras import extras
+from golden.residual import has_residual
 from golden.spec import Spec
 from hdl.kinds import kind_of
 from hdl.layout import has_pad_mark
@@ -74,9 +75,13 @@ def _dynamic(spec):
 
 
 def _product(spec):
-    a, w = spec.a_range, spec.w_range
+    names = {"a": str(spec.activations), "w": str(spec.weights)}
+    names |= {
+        name: f"{names[name]} * {1 << spec.residual} + {names[name]}" for name in "aw" if has_residual(spec, name)
+    }
+    a, w = spec.a_value_range, spec.w_value_range
     scales = f", scaled by {spec.scales_range[0]}..{spec.scales_range[1]}," if spec.scale_formats else ""
-    return f"{spec.activations} [{a[0]}, {a[1]}] and {spec.weights} [{w[0]}, {w[1]}]{scales}"
+    return f"{names['a']} [{a[0]}, {a[1]}] and {names['w']} [{w[0]}, {w[1]}]{scales}"
 
 
 def _streams(spec):

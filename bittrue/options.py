@@ -19,6 +19,7 @@ from golden.checks import (
 )
 from golden.checks_blocks import BLOCK_SUMS, SCALES
 from golden.checks_codes import W_PACKINGS
+from golden.checks_residual import RESIDUAL_OF
 from golden.dynamic import SCALES as DYNAMIC_SCALES
 from golden.formats import KNOWN
 from golden.platform_table import PLATFORMS
@@ -71,6 +72,10 @@ _OPTIONS = [
     _option("scale_range", str, "Codes LO,HI that float8_e8m0fnu scales are promised to lie in.", _BLOCK),
     _option("block_sum", str, f"How scaled sums are added: {', '.join(BLOCK_SUMS)} (default: exact).", _BLOCK),
     _option("w_packing", str, f"Weights in a beat: {', '.join(W_PACKINGS)} (default: codes).", _ARRAY),
+    _option(
+        "residual", int, "Bits by which a second code of each weight is finer, 1 to 16 (default: one code).", _ARRAY
+    ),
+    _option("residual_of", str, f"What has second codes: {', '.join(RESIDUAL_OF)} (default: weights).", _ARRAY),
     _option("multiplier_style", str, f"Integer products: {', '.join(MULTIPLIER_STYLES)} (default: auto).", _ARRAY),
     _option("accumulator", int, "Accumulator width in bits (default: exact, from formats and depth).", _ARRAY),
     _option("accumulator_overflow", str, f"What a narrower accumulator does: {', '.join(OVERFLOWS)}.", _ARRAY),

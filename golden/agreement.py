@@ -117,8 +117,8 @@ def _pairs(p, case):
     given, spec = case.operands, case.spec
     if (str(spec.activations), str(spec.weights)) != ("uint8", "int8"):
         raise ValueError("pairs saturate there in products of uint8 activations and int8 weights; these are others")
-    if given.a.ndim == 3:
-        raise ValueError("pairs saturate there in matrix products; these channels have activations of their own")
+    if given.a.ndim == 3 or spec.residual:
+        raise ValueError("pairs saturate there in matrix products of single codes; these are others")
     zero_points = {"a_zero_point": given.a_zero_point, "w_zero_point": given.w_zero_point}
     return platforms.accumulate(p, given.a, given.w, **zero_points)
 

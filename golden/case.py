@@ -8,6 +8,7 @@ import numpy as np
 from . import platforms
 from .derive import SCALES
 from .encoding import own_factors
+from .extras import axis_sizes, extras
 from .mac import matmul
 from .platform_table import PLATFORMS
 from .requantize import requantize_array
@@ -75,6 +76,9 @@ def sums_case(spec: Spec, sums, arrays: dict) -> Case:
     """
     _check_rule(spec, arrays)
     nothing = {"a": np.zeros((1, 1), np.int64), "w": np.zeros((1, sums.shape[1]), np.int64)}
+    sizes = axis_sizes(spec, 1, *nothing["w"].shape)
+    for name, extra in extras(spec).items():
+        nothing[name] = np.full([sizes[axis] for axis in extra.axes], extra.pad, np.int64)
     parameters = operands(spec, {**arrays, **nothing}).parameters
     return _case(spec, arrays, parameters, sums, _held(spec, sums))
 

@@ -9,6 +9,7 @@ from .checks_codes import check_codes
 from .checks_dynamic import check_dynamic
 from .checks_matrix_vector import check_matrix_vector, is_matrix
 from .checks_precision import check_precision
+from .checks_residual import check_residual
 from .checks_vector import check_vector
 from .formats import Bipolar, Integer, OutputFormat
 from .keywords import VERILOG_KEYWORDS
@@ -36,12 +37,10 @@ _NAME = r"[a-zA-Z][a-zA-Z0-9_]{0,63}"
 
 def check(spec):
     """Raises TypeError for a field of a wrong kind, ValueError for a wrong value."""
-    for rule in (_kinds, _shape, _operands, check_blocks, _accumulator, _requantizer, _table, _output):
+    own = (_accumulator, _requantizer, _table, _output, _thresholds, _platform)
+    for rule in (_kinds, _shape, _operands, check_blocks, check_residual, *own, check_vector):
         rule(spec)
-    _thresholds(spec)
-    _platform(spec)
     check_dynamic(spec)
-    check_vector(spec)
     check_precision(spec)
     check_matrix_vector(spec)
 

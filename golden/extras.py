@@ -52,10 +52,20 @@ def precisions(spec: Spec) -> dict[str, Extra]:
     return {}
 
 
+def residual_codes(spec: Spec) -> dict[str, Extra]:
+    """The second codes of the operand that has such: a_residual [M, K] or w_residual [K, N]."""
+    if not spec.residual:
+        return {}
+    if spec.residual_of == "weights":
+        return {"w_residual": Extra(spec.weights, ("k", "n"))}
+    return {"a_residual": Extra(spec.activations, ("m", "k"))}
+
+
 def extras(spec: Spec) -> dict[str, Extra]:
     """The extra arrays that a product on this design takes, by name."""
     axes = {"a_block_scale": ("m", "blocks"), "w_block_scale": ("blocks", "n")}
-    taken = precisions(spec) | {
+    taken = precisions(spec) | residual_codes(spec)
+    taken |= {
         name: Extra(fmt, axes[name], pad=max(fmt.code_range[0], 0), specials=spec.is_float_sum)
         for name, fmt in spec.scale_formats.items()
     }

@@ -89,7 +89,7 @@ def _accumulate_saturating(a, w, spec, lo, hi):
 
 def accumulator_range(w, spec):
     """(lo, hi) that every partial sum of decoded weights w [K, N] stays in, for any activations (equation 2.4)."""
-    a_lo, a_hi = spec.a_range
+    a_lo, a_hi = spec.a_value_range
     first, second = w.astype(object) * a_lo, w.astype(object) * a_hi
     low = np.minimum(np.minimum(first, second), 0).sum(axis=0)
     high = np.maximum(np.maximum(first, second), 0).sum(axis=0)

@@ -16,16 +16,24 @@ def nearest(fmt, values) -> np.ndarray:
     """
     if fmt.width > MAX_WIDTH:
         raise ValueError(f"nearest takes formats of at most {MAX_WIDTH} bits, not {fmt}")
+    levels, codes = levels_of(fmt)
+    return codes[nearest_level(levels, values)]
+
+
+def nearest_level(levels, values):
+    """Index of the level, of some in rising order, nearest to each value; halfway that of the one nearer to zero.
+
+    Raises ValueError for values that are not finite.
+    """
     values = np.asarray(values, np.float64)
     if not np.isfinite(values).all():
         raise ValueError("nearest takes finite values only")
-    levels, codes = _levels(fmt)
     middles = (levels[:-1] + levels[1:]) / 2
     below, above = (np.searchsorted(middles, values, side=side) for side in ("left", "right"))
-    return codes[np.where(values > 0, below, above)]
+    return np.where(values > 0, below, above)
 
 
-def _levels(fmt):
+def levels_of(fmt):
     """The numbers of a format in rising order, as float64, and the lowest code of each."""
     lo, hi = fmt.code_range
     every = np.arange(lo, hi + 1)

@@ -48,6 +48,9 @@ class Spec:
     scale_range : (lo, hi) that codes of float8_e8m0fnu scales are promised to lie in, which bounds exact sums, or None.
     block_sum : how block sums are scaled and added: "exact", or "float32" in order of k, each step rounded; with
         "float32" and no block, the sums of beats are so added. The output is then float32.
+    residual, residual_of : bits by which a second code of each of the "weights" or "activations" is finer than the
+        first, 1 to 16, the value being their sum: first * 2**residual + second. The array takes K twice, once per code.
+        0: one code.
     accumulator : accumulator width in bits (two's complement); None derives the exact width.
     accumulator_overflow : "wrap" or "saturate"; needed where the accumulator is narrower than exact. A saturating
         accumulator clips after each beat, that is after each `beat_depth` products in order of k, whose sum is exact.
@@ -99,6 +102,8 @@ class Spec:
     w_block_zero_point: bool = False
     scale_range: tuple[int, int] | None = None
     block_sum: str = "exact"
+    residual: int = 0
+    residual_of: str = "weights"
     accumulator: int | None = None
     accumulator_overflow: str | None = None
     accumulator_range: tuple[int, int] | None = None
@@ -137,8 +142,18 @@ class Spec:
         return _operand_range(self.weights, self.w_zero_point or self.w_block_zero_point)
 
     @property
+    def a_value_range(self):
+        """Interval of an activation with its residual code (equation 2.8), of the activation where it has none."""
+        return _with_residual(self.a_range, self.residual if self.residual_of == "activations" else 0)
+
+    @property
+    def w_value_range(self):
+        """Interval of a weight, likewise."""
+        return _with_residual(self.w_range, self.residual if self.residual_of == "weights" else 0)
+
+    @property
     def product_range(self):
-        """Interval of one product (equation 2.1)."""
+        """Interval of one product of codes (equation 2.1)."""
         return product_interval(self.a_range, self.w_range)
 
     @property
@@ -154,7 +169,8 @@ class Spec:
     @property
     def sum_range_of_formats(self):
         """Interval of every partial sum of up to `depth` products (equation 2.2), scaled (10.2)."""
-        return scale_interval(product_interval(self.product_range, self.scales_range), self.most_products)
+        values = product_interval(self.a_value_range, self.w_value_range)
+        return scale_interval(product_interval(values, self.scales_range), self.most_products)
 
     @property
     def is_float_sum(self):
@@ -328,7 +344,12 @@ class Spec:
     @property
     def raise_bits(self):
         """Places by which a beat marked `raise` moves the accumulator up first; 0 where no beat has that mark."""
-        return 1 if self.array == "bit_serial" else 0
+        return 1 if self.array == "bit_serial" else self.residual
+
+    @property
+    def passes(self):
+        """How often a sum takes all of K: once for each code of an operand."""
+        return 2 if self.residual else 1
 
     @property
     def beat_depth(self):
@@ -341,8 +362,8 @@ class Spec:
         return self.lanes if self.sparsity == "none" else self.lanes * GROUP // KEPT
 
     def beats(self, k):
-        """Beats that a sum of k products takes: ceil(k / beat_depth)."""
-        return -(-k // self.beat_depth)
+        """Beats that a sum of k products takes: ceil(k / beat_depth) in each pass."""
+        return -(-k // self.beat_depth) * self.passes
 
     def blocks(self, k):
         """Blocks that a sum of k products has; 0 where the design has none."""
@@ -356,6 +377,11 @@ class Spec:
 def _operand_range(fmt, zero_point):
     lo, hi = fmt.decoded_range
     return (lo - hi, hi - lo) if zero_point else (lo, hi)
+
+
+def _with_residual(interval, bits):
+    lo, hi = interval
+    return ((lo << bits) + lo, (hi << bits) + hi) if bits else interval
 
 
 def product_interval(a, b):

@@ -17,6 +17,7 @@ from .mac import accumulate, accumulator_range
 from .minifloat import MiniFloat
 from .precision import check_held
 from .requantize import requantize_array
+from .residual import combined
 from .scale_formats import PowerScale
 
 ZERO_POINTS = ("a_zero_point", "w_zero_point")
@@ -131,15 +132,21 @@ def padded(spec, given: Operands, m, n) -> Operands:
 
 
 def decoded_activations(spec, given: Operands):
-    """Decoded A less its zero point: what the array multiplies. int64; float64 where infinities or NaN are taken."""
-    return _decoded(spec, spec.activations, given.a) - given.a_zero_point
+    """Decoded A less its zero point, residual codes included: what the array multiplies.
+
+    int64; float64 where infinities or NaN are taken.
+    """
+    values = _decoded(spec, spec.activations, given.a) - given.a_zero_point
+    return combined(spec, "a", values, given.extras.get("a_residual"))
 
 
 def decoded_weights(spec, given: Operands):
-    """Decoded W less its zero point, or those of its blocks; float64 where infinities or NaN are taken."""
+    """Decoded W less its zero point, or those of its blocks, residual codes included; float64 where infinities or NaN
+    are taken."""
     if isinstance(spec.weights, Codebook):
         return spec.weights.lookup(given.extras["w_codebook"], given.w)
-    return _decoded(spec, spec.weights, given.w) - _w_zero_points(spec, given)
+    values = _decoded(spec, spec.weights, given.w) - _w_zero_points(spec, given)
+    return combined(spec, "w", values, given.extras.get("w_residual"))
 
 
 def _decoded(spec, fmt, codes):

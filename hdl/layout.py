@@ -15,6 +15,9 @@ BIT = Integer(1, signed=False)
 WORD = Integer(32, signed=False)
 MODE = Integer(2, signed=False)
 _ABOUT = {"bit_serial": "bits, one of each code's planes,", "scalable": "words of codes, the first lowest,"}
+RESIDUAL_PASSES = (
+    "; all of K with the first codes, then again with the residual codes, raise on the first beat of these"
+)
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ def a_beat(spec: Spec):
     members += [("a_zero_point", spec.activations, (1,))] if "a_zero_point" in zero_points(spec) else []
     members += [("a_block_scale", spec.a_block_scale, (spec.rows,))] if spec.a_block_scale else []
     about = f"lanes {_ABOUT.get(spec.array, 'codes')} of each row; the beat with tlast ends a tile"
+    about += RESIDUAL_PASSES if spec.residual else ""
     return beat_of(*members, about=about + _of_blocks(spec, bool(spec.a_block_scale), False))
 
 

@@ -67,8 +67,8 @@ def described(spec: Spec):
         "latency": latency(spec),
         "latency_is": "cycles from a tile's last beat on a and w to its first beat on y",
         "cycles": f"{begins} + sum over i > 0 of max({waits}, {spec.rows}) + {latency(spec) + spec.rows - 1}",
-        "cycles_is": "cycles from the first beat in to the last beat out, tile i having b[i] = ceil(K / "
-        f"{spec.lanes}) beats, no stream stalling{_WAITS if tables else ''}",
+        "cycles_is": "cycles from the first beat in to the last beat out, tile i having b[i] = "
+        f"{'2 * ' if spec.residual else ''}ceil(K / {spec.lanes}) beats, no stream stalling{_WAITS if tables else ''}",
         "example": {"tiles": 1, "beats": beats, "cycles": cycles(spec, [beats])},
     }
 

@@ -1,15 +1,18 @@
 """Faults from the operands to the accumulator: decoding, products, sums, lanes."""
 
+from itertools import product as every
+
 import numpy as np
 
 from golden.checks_precision import RUN_TIME
 from golden.formats import Codebook, Integer
 from golden.ops import int_bits
+from golden.residual import combined, has_residual
 
 from .faults_codebook import codebook_faults
 from .faults_formats import misreadings
 from .faults_trits import trit_faults
-from .machine import Hypothesis, saturated, wrapped
+from .machine import Hypothesis, narrowed, wrapped
 
 
 def sum_faults(machine):
@@ -48,10 +51,15 @@ def _decodings(machine):
 
 
 def _decoded(window, short, decode):
-    a, w = window.a, window.w
     if short == "a":
-        return _kept_specials(a, decode(window.a_codes, window.operands.a_zero_point)), w
-    return a, _kept_specials(w, decode(window.w_codes, window.w_zero_points))
+        right, values = window.a, decode(window.a_codes, window.operands.a_zero_point)
+    else:
+        right, values = window.w, decode(window.w_codes, window.w_zero_points)
+    if has_residual(window.spec, short):
+        fine = window.pick_operand(short, window.operands.extras[f"{short}_residual"])
+        values = (values << window.spec.residual) + decode(fine, 0)
+    values = _kept_specials(right, values)
+    return (values, window.w) if short == "a" else (window.a, values)
 
 
 def _kept_specials(right, wrong):
@@ -67,7 +75,7 @@ def _misused_zero_points(name):
 def _missing(machine):
     """Products left out or counted twice: (step, cause, change)."""
     k, lanes = machine.tiling.k, machine.spec.beat_depth
-    last_beat = (machine.tiling.beats - 1) * lanes
+    last_beat = (k - 1) // lanes * lanes
     first, last = slice(0, lanes), slice(last_beat, k)
     faults = [("the last product is missing", slice(k - 1, k), 0), ("the first product is missing", slice(0, 1), 0)]
     part = machine.tiling.part
@@ -99,21 +107,22 @@ def _lane_orders(machine):
         for short in ("a",) if sparse else ("w", "a"):
             cause = f"lanes of {short.upper()} are {word} within a beat"
             yield "order", cause, lambda window, short=short, order=order: _reordered(window, short, order)
-    if machine.spec.is_binary and lanes > 1 and (machine.tiling.beats * machine.spec.beat_depth - machine.tiling.k) % 2:
+    if machine.spec.is_binary and lanes > 1 and -machine.tiling.k % machine.spec.beat_depth % 2:
         yield "sum", "the pad mark is ignored: the last lane of a tile counts", lambda window: whole_beats(window)[:2]
 
 
 def whole_beats(window):
     """Decoded operands with the pads of the last beat, and whether its last lane is marked as no pair."""
     spec, k = window.spec, window.machine.tiling.k
-    missing = window.machine.tiling.beats * spec.beat_depth - k
-    a_pad = spec.activations.decode(window.operands.a_zero_point) - window.operands.a_zero_point
-    codes = np.arange(missing) % 2 if spec.is_binary else np.full(missing, window.operands.w_zero_point)
+    missing = -k % spec.beat_depth
+    a_code, w_zero = window.operands.a_zero_point, window.operands.w_zero_point
+    a_pad = combined(spec, "a", spec.activations.decode(a_code) - a_code, a_code)
+    codes = np.arange(missing) % 2 if spec.is_binary else np.full(missing, w_zero)
     codes = np.repeat(codes[:, None], len(window.cols), axis=1)
     if isinstance(spec.weights, Codebook):
         w_pad = spec.weights.lookup(window.codebooks, codes)
     else:
-        w_pad = spec.weights.decode(codes) - window.operands.w_zero_point
+        w_pad = combined(spec, "w", spec.weights.decode(codes) - w_zero, codes)
     if spec.w_block_zero_point:
         w_pad = w_pad - window.extras["w_block_zero_point"][-1]
     a = np.pad(window.a, ((0, 0), (0, missing), (0, 0))[: window.a.ndim], constant_values=a_pad)
@@ -150,8 +159,11 @@ def _with_products(window, change):
     saturates = spec.accumulator_overflow == "saturate" and not spec.accumulator_is_exact
     half = 1 << spec.accumulator_width - 1
     total = np.zeros((len(a), w.shape[1]), np.int64 if spec.accumulator_width < 62 else object)
-    for k in range(len(w)):
-        total += change(a[:, k].reshape(len(a), -1) * w[k])
+    for number, k in every(range(len(window.passes)), range(len(w))):
+        if number and not k:
+            total = wrapped(total << spec.raise_bits, spec.accumulator_width)
+        a, w = window.passes[number]
+        total = total + change(a[:, k].reshape(len(a), -1) * w[k])
         if saturates and ((k + 1) % spec.beat_depth == 0 or k + 1 == len(w)):
             total = np.clip(total, -half, half - 1)
     return window.codes(total if saturates else wrapped(total, spec.accumulator_width))
@@ -183,4 +195,4 @@ def _wrap_at(width):
 
 
 def _saturate_at(width):
-    return lambda window: window.codes(saturated(window.a, window.w, window.spec.beat_depth, width))
+    return lambda window: window.codes(narrowed(window.passes, window.spec.raise_bits, window.spec.beat_depth, width))

@@ -24,8 +24,9 @@ def _sums(machine):
     if cut.tiles == 1 or spec.is_float_sum or spec.array == "bit_serial":
         return
     if spec.accumulator_overflow != "saturate" or spec.accumulator_is_exact:
-        yield _resum("the accumulator is not cleared between tiles", lambda tiles: np.cumsum(tiles, axis=0))
-        yield _resum("the previous tile's accumulator is added", lambda tiles: tiles + _earlier(tiles))
+        bits, width = spec.residual, spec.accumulator_width
+        yield _resum("the accumulator is not cleared between tiles", lambda tiles: _chained_sums(tiles, bits, width))
+        yield _resum("the previous tile's accumulator is added", lambda tiles: tiles + (_earlier(tiles) << bits))
     elif cut.tiles * cut.beats <= MOST_CHAINED_BEATS:
         yield Hypothesis("sum", "the accumulator is not cleared between tiles", _chained)
 
@@ -33,6 +34,16 @@ def _sums(machine):
 def _earlier(tiles):
     """Each tile's predecessor; zero for the first."""
     return np.concatenate([np.zeros_like(tiles[:1]), tiles[:-1]])
+
+
+def _chained_sums(tiles, bits, width):
+    """Each tile with what the one before left, which a second pass raises by some bits."""
+    if not bits:
+        return np.cumsum(tiles, axis=0)
+    sums, left = tiles.astype(object), np.zeros((), object)
+    for tile in range(len(sums)):
+        sums[tile] = left = wrapped(sums[tile] + (left << bits), width)
+    return sums
 
 
 def _resum(cause, change):

@@ -11,6 +11,7 @@ from .faults_modes import mode_faults
 from .faults_outputs import output_faults
 from .faults_passes import pass_faults
 from .faults_planes import plane_faults
+from .faults_residual import residual_faults
 from .faults_sums import sum_faults
 from .faults_tiles import tile_faults
 from .machine import Hypothesis, Machine
@@ -35,7 +36,8 @@ STEPS = (
 
 def hypotheses(machine: Machine) -> Iterator[Hypothesis]:
     """Every fault that this design and this product could show, the commoner of each kind first."""
-    sums = (plane_faults, mode_faults, block_faults, float_sum_faults, sum_faults, pass_faults)
+    of_arrays = (plane_faults, mode_faults, block_faults, float_sum_faults)
+    sums = (*of_arrays, sum_faults, pass_faults, residual_faults)
     for faults in (output_faults, *sums, tile_faults, channel_faults, layer_faults):
         for fault in faults(machine):
             yield in_whole(fault) if machine.spec.requantize == "dynamic" else fault

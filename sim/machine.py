@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -87,11 +88,11 @@ class Window:
 
     @cached_property
     def a_codes(self):
-        return columns_of(self.operands.a[self.rows], self.cols)
+        return self.pick_operand("a", self.operands.a)
 
     @cached_property
     def w_codes(self):
-        return self.operands.w[:, self.cols]
+        return self.pick_operand("w", self.operands.w)
 
     @cached_property
     def a(self):
@@ -142,6 +143,23 @@ class Window:
     def parameters(self):
         """Parameters [cols] by name."""
         return {name: value[self.cols] for name, value in self.operands.parameters.items()}
+
+    @cached_property
+    def passes(self):
+        """Decoded activations and weights of each pass over K, the coarser codes first."""
+        once = [self.a, self.w]
+        if not self.spec.residual:
+            return [tuple(once)]
+        name = self.spec.residual_of[0]
+        fmt: Any = self.spec.activations if name == "a" else self.spec.weights
+        fine = self.pick_operand(name, self.operands.extras[f"{name}_residual"])
+        coarse = self.pick_operand(name, getattr(self.operands, name))
+        place = "aw".index(name)
+        return [tuple(fmt.decode(codes) if i == place else x for i, x in enumerate(once)) for codes in (coarse, fine)]
+
+    def pick_operand(self, name, codes):
+        """This window's rows of an array of A, or its columns of one of W."""
+        return columns_of(codes[self.rows], self.cols) if name == "a" else codes[:, self.cols]
 
     def pick(self, outputs):
         """This window of an array of all outputs."""
@@ -200,6 +218,14 @@ def sums(spec, a, w, others):
     if spec.block or spec.is_float_sum:
         return block_sums(spec, a, w, others)
     return accumulate(a, w, spec)
+
+
+def narrowed(passes, raise_bits, depth, width):
+    """Accumulators of `width` bits that saturate after each `depth` products, raised before each pass but the first."""
+    total = _ZERO
+    for a, w in passes:
+        total = saturated(a, w, depth, width, total.astype(object) << raise_bits)
+    return total
 
 
 def wrapped(accumulators, width):

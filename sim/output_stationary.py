@@ -53,31 +53,40 @@ class OutputStationary(Tiling):
         codes = unpack(y_beat(spec), data)["y"].reshape(-1, spec.rows, spec.cols)[:, ::-1]
         return self.from_tiles(codes)[: self.m, : self.n]
 
+    def _passes(self, operands, name):
+        """The codes of one operand in each pass over K."""
+        codes = getattr(operands, name)
+        return [codes, operands.extras.get(f"{name}_residual", codes)][: self.spec.passes]
+
     def _activations(self, operands):
-        spec, (tiles_m, tiles_n), beats = self.spec, self.grid, self.beats
-        codes_of_all = padded(operands.a, (tiles_m * spec.rows, beats * spec.lanes), operands.a_zero_point)
-        a = codes_of_all.reshape(tiles_m, spec.rows, beats, spec.lanes).transpose(0, 2, 1, 3)
+        spec, (tiles_m, tiles_n), beats = self.spec, self.grid, self.pass_beats
+        shape, zero = (tiles_m * spec.rows, beats * spec.lanes), operands.a_zero_point
+        codes_of_all = np.stack([padded(codes, shape, zero) for codes in self._passes(operands, "a")])
+        a = codes_of_all.reshape(-1, tiles_m, spec.rows, beats, spec.lanes).transpose(1, 0, 3, 2, 4)
         codes: dict[str, np.ndarray] = {"a": a.reshape(-1, spec.rows, spec.lanes)}
         count = len(codes["a"])
         if has_pad_mark(spec):
             missing = beats * spec.lanes - self.k
             codes["pad"] = (ends(count, beats) * (missing % 2)).reshape(-1, 1)
+        if spec.residual:
+            codes["raise"] = (np.arange(count) % self.beats == beats).astype(np.int64).reshape(-1, 1)
         if spec.a_zero_point:
             codes["a_zero_point"] = np.full((count, 1), operands.a_zero_point)
         codes |= row_fields(self, operands)
         data = pack(a_beat(spec), codes)
-        return Stream(np.tile(data, (tiles_n, 1)), np.tile(ends(count, beats), tiles_n))
+        return Stream(np.tile(data, (tiles_n, 1)), np.tile(ends(count, self.beats), tiles_n))
 
     def _weights(self, operands):
-        spec, (tiles_m, tiles_n), beats = self.spec, self.grid, self.beats
-        codes_of_all = padded(operands.w, (beats * spec.lanes, tiles_n * spec.cols), operands.w_zero_point)
+        spec, (tiles_m, tiles_n), beats = self.spec, self.grid, self.pass_beats
+        shape, zero = (beats * spec.lanes, tiles_n * spec.cols), operands.w_zero_point
+        codes_of_all = np.stack([padded(codes, shape, zero) for codes in self._passes(operands, "w")])
         if spec.is_binary:
-            codes_of_all[self.k :] = (np.arange(beats * spec.lanes - self.k) % 2)[:, None]
-        w = codes_of_all.reshape(beats, spec.lanes, tiles_n, spec.cols).transpose(2, 0, 3, 1)
+            codes_of_all[:, self.k :] = (np.arange(beats * spec.lanes - self.k) % 2)[:, None]
+        w = codes_of_all.reshape(-1, beats, spec.lanes, tiles_n, spec.cols).transpose(3, 0, 1, 4, 2)
         codes: dict[str, np.ndarray] = {"w": w.reshape(-1, spec.cols, spec.lanes)}
         if spec.w_zero_point:
             codes["w_zero_point"] = np.full((len(codes["w"]), 1), operands.w_zero_point)
         codes |= column_fields(self, operands)
-        data = pack(w_beat(spec), codes).reshape(tiles_n, 1, beats, -1)
-        data = np.broadcast_to(data, (tiles_n, tiles_m, beats, data.shape[-1])).reshape(self.tiles * beats, -1)
-        return Stream(data, ends(len(data), beats))
+        data = pack(w_beat(spec), codes).reshape(tiles_n, 1, self.beats, -1)
+        data = np.broadcast_to(data, (tiles_n, tiles_m, *data.shape[2:])).reshape(self.tiles * self.beats, -1)
+        return Stream(data, ends(len(data), self.beats))

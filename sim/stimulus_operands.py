@@ -6,6 +6,7 @@ from golden.checks_precision import RUN_TIME
 from golden.folds import stored_arrays
 from golden.formats import Bipolar, Codebook, Integer
 from golden.minifloat import MiniFloat
+from golden.residual import combined
 from golden.sparsity import pruned
 
 from .stimulus_codebook import random_tables, ranks, shuffled, zero_rank
@@ -34,18 +35,18 @@ def random_matrices(rng, spec, m, k, n, *, ends):
     drawn = ranks(spec.weights) if isinstance(spec.weights, Codebook) else spec.weights
     w_zero = zero_rank(spec.weights) if isinstance(spec.weights, Codebook) else zero_points.get("w_zero_point", 0)
     w = _vectors(rng, drawn, in_turns(rng, kinds, n), k, loud, w_zero).T.copy()
-    tables = {}
+    others = _residual_codes(rng, spec, a, w, kinds, loud)
     if isinstance(spec.weights, Codebook):
-        w, tables["w_codebook"] = shuffled(rng, w, random_tables(rng, spec.weights, n))
+        w, others["w_codebook"] = shuffled(rng, w, random_tables(rng, spec.weights, n))
     if spec.array in RUN_TIME:
         a = _at_precisions(rng, spec, spec.activations, a, spec.rows, zero_points.get("a_zero_point", 0))
         w = _at_precisions(rng, spec, spec.weights, w.T, spec.cols, zero_points.get("w_zero_point", 0)).T.copy()
     w = _kept_pattern(rng, spec, w)
     if spec.accumulator_range is not None:
-        w = _kept_promise(spec, w, zero_points.get("w_zero_point", 0), **tables)
+        w = _kept_promise(spec, w, zero_points.get("w_zero_point", 0), **others)
     if spec.array == "vector":
         a = a.reshape(m, n, k).transpose(0, 2, 1).copy()
-    return {"a": a, "w": w, **tables, **{name: np.array(value) for name, value in zero_points.items()}}
+    return {"a": a, "w": w, **others, **{name: np.array(value) for name, value in zero_points.items()}}
 
 
 def _zero_point(rng, fmt, at_end):
@@ -86,6 +87,16 @@ def _vectors(rng, fmt, kinds, k, loud, zero):
     return codes
 
 
+def _residual_codes(rng, spec, a, w, kinds, loud):
+    """Second codes of the operand that has such, drawn like the first, in rows of A or columns of W of another kind."""
+    if not spec.residual:
+        return {}
+    if spec.residual_of == "weights":
+        k, n = w.shape
+        return {"w_residual": _vectors(rng, spec.weights, in_turns(rng, kinds, n), k, loud, 0).T.copy()}
+    return {"a_residual": _vectors(rng, spec.activations, in_turns(rng, kinds, len(a)), a.shape[1], loud, 0)}
+
+
 def _at_precisions(rng, spec, fmt, codes, tile, zero):
     """Codes [vectors, K], those of some tiles of so many vectors within fewer bits of the zero point: of about every
     third one, or of two in three where both operands must be narrow to make a difference."""
@@ -107,24 +118,31 @@ def _kept_pattern(rng, spec, w):
     return w if spec.sparsity == "none" else pruned(w, rng.random(w.shape))
 
 
-def _kept_promise(spec, w, zero, w_codebook=None):
-    """Weights replaced, in order of k, by the harmless one wherever they would break `spec.accumulator_range`."""
+def _kept_promise(spec, w, zero, w_codebook=None, w_residual=None, a_residual=None):
+    """Weights replaced, in order of k, by the harmless one wherever they would break `spec.accumulator_range`.
+
+    Residual codes of weights are replaced with them, in place.
+    """
+    both = [w] if w_residual is None else [w, w_residual]
     lo, hi = np.zeros(w.shape[1], object), np.zeros(w.shape[1], object)
     for k in range(len(w)):
-        opposite = 1 - w[k] if isinstance(spec.weights, Bipolar) else np.full_like(w[k], zero)
-        if w_codebook is not None:
-            opposite = np.abs(w_codebook).argmin(axis=1)
-        low, high = _reach(spec, w[k], zero, w_codebook)
-        breaks = (lo + low < spec.accumulator_range[0]) | (hi + high > spec.accumulator_range[1])
-        w[k] = np.where(breaks.astype(bool), opposite, w[k])
-        low, high = _reach(spec, w[k], zero, w_codebook)
+        low, high = _reach(spec, [codes[k] for codes in both], zero, w_codebook)
+        breaks = ((lo + low < spec.accumulator_range[0]) | (hi + high > spec.accumulator_range[1])).astype(bool)
+        for codes in both:
+            opposite = 1 - codes[k] if isinstance(spec.weights, Bipolar) else np.full_like(codes[k], zero)
+            if w_codebook is not None:
+                opposite = np.abs(w_codebook).argmin(axis=1)
+            codes[k] = np.where(breaks, opposite, codes[k])
+        low, high = _reach(spec, [codes[k] for codes in both], zero, w_codebook)
         lo, hi = lo + low, hi + high
     return w
 
 
-def _reach(spec, codes, zero, w_codebook):
-    """What one weight of each column can add to its sum, at least and at most."""
-    decoded = spec.weights.decode(codes) if w_codebook is None else spec.weights.lookup(w_codebook, codes[None])[0]
-    w = (decoded - zero).astype(object)
-    ends = w * spec.a_range[0], w * spec.a_range[1]
+def _reach(spec, both, zero, w_codebook):
+    """What one weight of each column, of a code or two, can add to its sum, at least and at most."""
+    if w_codebook is None:
+        w = combined(spec, "w", spec.weights.decode(both[0]) - zero, both[-1]).astype(object)
+    else:
+        w = spec.weights.lookup(w_codebook, both[0][None])[0].astype(object)
+    ends = w * spec.a_value_range[0], w * spec.a_value_range[1]
     return np.minimum(np.minimum(*ends), 0), np.maximum(np.maximum(*ends), 0)

@@ -66,6 +66,11 @@ class Tiling:
         return self.spec.beats(self.k)
 
     @property
+    def pass_beats(self):
+        """Beats of one pass over K."""
+        return self.beats // self.spec.passes
+
+    @property
     def y_ends(self):
         """`last` of each output beat."""
         return ends(self.tiles * self.tile_shape[0], self.tile_shape[0])
@@ -76,8 +81,8 @@ class Tiling:
 
     @property
     def macs(self):
-        """Products that count, padding left out."""
-        return self.m * self.k * self.n
+        """Products that count, padding left out: those of both codes where an operand has two."""
+        return self.m * self.k * self.n * self.spec.passes
 
     @property
     def capacity(self):

@@ -10,6 +10,7 @@ import numpy as np
 import oracle
 import pytest
 
+from benchmarks import residual
 from golden.block_formats import NAMED_BLOCKS
 from golden.formats import parse
 from golden.ieee import FLOAT32, float32
@@ -70,6 +71,7 @@ HEADERS = {
     ("x", "scale", "float32", "exact"),
     ("sums in order", "per step", "float32"),
     ("elements", "decoded", "product bits", "sum bits", "equal to TOSA"),
+    ("codes", "r", "bits of both", "passes", "SQNR, dB"),
 }
 
 
@@ -266,6 +268,14 @@ def test_cited_equations_exist(package):
     assert cited <= numbered
     assert set(re.findall(r"arithmetic\.md, section (\d+)", source)) <= sections
     assert cited or package != "golden"
+
+
+def test_gain_of_residual_codes():
+    header, _, *rows = residual.table()
+    assert table(*header) == [list(row) for row in rows]
+    told = {row[0]: float(row[-1]) for row in rows}
+    assert told["bipolar"] == round(-10 * math.log10(1 - 2 / math.pi), 1), "one bit of a normal number"
+    assert told["bipolar + bipolar"] == 9.2, "its best four equal steps (Max, 1960): 9.25"
 
 
 def test_equations_are_numbered_once_and_in_order():

@@ -49,6 +49,8 @@ KINDS = [
     ({"w_zero_point": None}, "w_zero_point must be true or false, not None"),
     ({"y_zero_point": "yes"}, "y_zero_point must be true or false, not 'yes'"),
     ({"name": 3}, "name must be a string, not 3"),
+    ({"residual": True}, "residual must be an integer, not True"),
+    ({"residual_of": None}, "residual_of must be a string, not None"),
 ]
 
 VALUES = [
@@ -59,6 +61,28 @@ VALUES = [
     *[({"name": name}, f"{NAME_RULE}, not {name!r}") for name in ("", "8x8", "_a", "a-b", "a b", "a\n", "é", "a" * 65)],
     ({"pass_rows": 0}, "pass_rows must be positive, not 0"),
     ({"pass_rows": 65537}, "pass_rows must be at most 65536, not 65537"),
+    (
+        {"residual": 2, "block": 8, "a_block_scale": parse("uint4")},
+        "residual takes no blocks and no float32 sums",
+    ),
+    ({"residual": 2, "weights": parse("codebook4")}, f"residual takes no codebook, not {parse('codebook4')}"),
+    ({"residual": 17}, "residual must be 0 to 16 bits, not 17"),
+    ({"residual": -1}, "residual must be 0 to 16 bits, not -1"),
+    ({"residual": 1, "residual_of": "w"}, "residual_of must be one of weights, activations, not 'w'"),
+    ({"residual_of": "activations"}, "residual_of 'activations' needs residual, 1 bit at least"),
+    ({"residual": 2, "array": "vector", "rows": 1}, "residual needs array 'output_stationary', not 'vector'"),
+    (
+        {"residual": 2, "w_zero_point": True},
+        "w_zero_point must be left out with residual codes of the weights",
+    ),
+    (
+        {"residual": 2, "residual_of": "activations", "a_zero_point": True},
+        "a_zero_point must be left out with residual codes of the activations",
+    ),
+    (
+        {"residual": 4, "accumulator": 10, "accumulator_overflow": "saturate"},
+        "accumulator_overflow must be wrap with residual, not 'saturate'",
+    ),
     ({"array": "vector"}, "rows must be 1 with array 'vector', not 8"),
     ({"activations": parse("int33")}, "activations must be at most 32 bits wide, not int33"),
     ({"weights": parse("uq16.17")}, "weights must be at most 32 bits wide, not uq16.17"),

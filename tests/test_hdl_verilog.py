@@ -84,6 +84,8 @@ DESIGNS = {
     "float and integer": design("float6_e2m3fn", "int4", requantize="shift", output="int8"),
     "table": design("int8", "int8", output="uint4", requantize="shift", table=TABLE, table_input=parse("int5")),
     "relu6": design("int8", "int8", requantize="float32", bias="int32", output="uint8", activation="relu6"),
+    "residual": design("int4", "int4", 2, 3, 2, residual=4, requantize="shift", output="int8", a_zero_point=True),
+    "residual, bipolar": design("bipolar", "bipolar", 2, 2, 3, residual=1, residual_of="activations"),
     "vector": design("int8", "int4", 1, 3, 2, array="vector", a_zero_point=True, w_zero_point=True),
     "vector, every parameter": design(
         *("uint4", "int4", 1, 1, 1),
