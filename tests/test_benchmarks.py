@@ -79,12 +79,12 @@ def test_cells_of_a_report():
     assert str(cells) == "13 / 5, 6 DSP, 7 LUT RAM, 1 block RAM"
 
 
-PRECISION = {"scalable": (291, 328), "8x8 alone": (189, 88), "four sets": (613, 306)}
+PRECISION = {"scalable": (291, 328), "four sets": (613, 306)}
 
 
 @pytest.mark.parametrize("name", PRECISION)
 def test_cells_of_elements_whose_precision_is_chosen_at_run_time(name):
-    """Half of what four sets take that share nothing, and half more than one multiplier that has no choice."""
+    """Half of what four sets take that share nothing."""
     counted_with()
     assert precision.measured(name, 1, "xc7") == PRECISION[name]
 

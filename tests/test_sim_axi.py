@@ -34,7 +34,7 @@ DESIGNS = {
     "stationary": Spec(
         **INT8, **SCALED, rows=3, cols=2, lanes=2, array="weight_stationary", pass_rows=4, name="axi_stationary"
     ),
-    "bricks": Spec(**INT8, **SCALED, rows=2, cols=3, lanes=2, array="scalable", name="axi_bricks"),
+    "bricks": Spec(**INT8, **SCALED, rows=2, cols=1, lanes=2, array="scalable", name="axi_bricks"),
     "mixed": Spec(**MIXED, rows=4, cols=2, lanes=1, name="axi_mixed"),
 }
 CHANNELS = {"array": "vector", "rows": 1, "cols": 3, "lanes": 2}

@@ -16,7 +16,7 @@ KINDS = {
     "bit_serial": {"rows": 3, "cols": 4, "lanes": 20},
     "matrix_vector": {"rows": 1, "cols": 4, "lanes": 2, "outputs": 9},
     "weight_stationary": {"rows": 3, "cols": 4, "lanes": 2, "pass_rows": 5},
-    "scalable": {"rows": 3, "cols": 4, "lanes": 2, "a_zero_point": False},
+    "scalable": {"rows": 2, "cols": 3, "lanes": 1, "a_zero_point": False},
 }
 LAYERS = {
     "multiplier": {
@@ -103,7 +103,7 @@ BUSY = {
     "bit_serial": ((64, 512, 64), {"depth": 512, "lanes": 32}),
     "matrix_vector": ((64, 512, 64), {"rows": 1, "depth": 512, "outputs": 64}),
     "weight_stationary": ((64, 512, 64), {"depth": 512, "pass_rows": 64}),
-    "scalable": ((64, 1024, 64), {"depth": 1024}),
+    "scalable": ((16, 1024, 16), {"rows": 2, "cols": 2, "lanes": 2, "depth": 1024}),
 }
 
 
