@@ -26,7 +26,7 @@ REQUANTIZERS = {
     "mult16": {"ecp5": Cells(548, 537, 2, 0, 0)},
     "float32": {"ecp5": Cells(849, 995, 4, 0, 0), "ice40": Cells(804, 938, 4, 0, 0)},
     "dynamic, to uint8": {"ecp5": Cells(839, 516, 0, 0, 0), "ice40": Cells(821, 516, 0, 0, 0)},
-    "255 thresholds, binary": {"ecp5": Cells(415, 278, 0, 42, 3), "ice40": Cells(375, 425, 0, 0, 12)},
+    "255 thresholds, binary": {"ecp5": Cells(415, 278, 0, 42, 3), "ice40": Cells(373, 425, 0, 0, 12)},
     "15 thresholds, binary, int4": {"xc7": Cells(86, 106, 0, 20, 0), "ecp5": Cells(151, 106, 0, 28, 0)},
     "15 thresholds, parallel, int4": {"ecp5": Cells(451, 836, 0, 0, 0), "ice40": Cells(442, 836, 0, 0, 0)},
 }

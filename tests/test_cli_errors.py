@@ -34,8 +34,8 @@ DESIGNS = {
         "--requantize",
         "scale",
     ): (
-        "requantize must be one of none, shift, multiplier, thresholds, tflite, double_half_up, tflite_single, "
-        "mult16, float32, float64_away, not 'scale'"
+        "requantize must be one of none, shift, multiplier, thresholds, dynamic, tflite, double_half_up, "
+        "tflite_single, mult16, float32, float64_away, not 'scale'"
     ),
     (*PAIR, "--requantize", "shift"): "output must be given with requantize 'shift'",
     (*PAIR, "--rows", "0"): "rows must be positive, not 0",
