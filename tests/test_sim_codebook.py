@@ -1,5 +1,6 @@
 """Weights with codebooks in simulation: every code, tables that load and stay, cycles, faults found and named."""
 
+from itertools import product as every
 from random import Random
 
 import numpy as np
@@ -52,9 +53,11 @@ def every_code(a_name, fmt, random):
         yield a_codes, w_codes, tables(random, fmt, w_codes.shape[1])
 
 
+PAIRS = [*every(PARTNERS, ["codebook1_int3", "codebook2", "codebook3", "codebook3_uint5"]), ("uint2", "codebook8_int9")]
+
+
 @NEEDS_ICARUS
-@pytest.mark.parametrize("weights", ["codebook1_int3", "codebook2", "codebook3", "codebook3_uint5"])
-@pytest.mark.parametrize("a_name", PARTNERS)
+@pytest.mark.parametrize(("a_name", "weights"), PAIRS)
 def test_every_pair_of_codes(a_name, weights, tmp_path):
     lanes = 1 if a_name == "bipolar" else LANES
     spec = spec_of(a_name, weights, rows=ROWS, cols=COLS, lanes=lanes)
