@@ -17,6 +17,7 @@ SMALL = {"rows": 2, "cols": 2, "lanes": 2, "depth": 15, "multiplier_style": "dsp
 COUNTING = {"requantize": "thresholds", **SMALL}
 SPECS = {
     "search": design("int8", "int4", output="int4", **COUNTING),
+    "short search": design("int8", "int4", output="int4", clip=(-8, 6), **COUNTING),
     "parallel": design("int8", "int4", output="int3", threshold_search="parallel", **COUNTING),
     "float": design("int8", "int4", requantize="float32", output="int8", bias="int32", y_zero_point=True, **SMALL),
     "relu6": design("int8", "int4", requantize="shift", output="int8", bias="int16", activation="relu6", **SMALL),
@@ -35,7 +36,10 @@ PLANTS = {
         *("search", COMPARISON, r"$unsigned(\1) >= $unsigned(\2)", 4),
         *("threshold", "sums and thresholds are compared as unsigned"),
     ),
-    "search without the last": ("search", r"<= 4'hf;", "<= 4'he;", 4, "threshold", "the last threshold is ignored"),
+    "search without the last": (
+        *("short search", r"<= 4'he;", "<= 4'hd;", 4),
+        *("threshold", "the last threshold is ignored"),
+    ),
     "search one comparison early": (
         *("search", r"\{ decided_2, _\w+ \}", "{ decided_2, 1'h0 }", 1),
         *("threshold", "the search ends one comparison early: the count's lowest bit is missing"),
