@@ -460,4 +460,5 @@ def test_dumps_that_cannot_be_compared(y, message):
 
 
 def test_every_step_has_a_fault():
-    assert {step for step, _, _ in BUGS.values()} == set(STEPS) - {"unknown"}
+    """Those of dynamic ranges are in test_sim_dynamic."""
+    assert {step for step, _, _ in BUGS.values()} == set(STEPS) - {"unknown", "range"}
