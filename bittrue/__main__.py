@@ -40,7 +40,10 @@ Inputs = Annotated[
     typer.Option(
         help="Npz of integer codes: a (M, K), w (K, N) and, where the design takes them, bias, multiplier, shift, "
         "scale, y_zero_point, y_max (N values or one), thresholds (N, T), a_zero_point, w_zero_point (one). Real "
-        "a_scale, y_scale (one) and w_scale (N or one) may stand for multiplier, shift, scale, thresholds and y_max.",
+        "a_scale, y_scale (one) and w_scale (N or one) may stand for multiplier, shift, scale, thresholds and y_max. "
+        "Some designs take more: w_codebook (N, entries), a_block_scale (M, blocks), w_block_scale and "
+        "w_block_zero_point (blocks, N), a_residual or w_residual (as a or w), a_bits, w_bits, mode (one); arrays of "
+        "kind vector a (M, K, N).",
         show_default=False,
     ),
 ]

@@ -113,6 +113,10 @@ def _case(spec, arrays, parameters, sums, held, y=None, operands=None):
 def _check_rule(spec, arrays):
     if spec.requantize == "dynamic":
         raise ValueError("requantize 'dynamic' scales by the range of its own sums, which no platform here does")
+    if spec.block:
+        raise ValueError(f"block is {spec.block}: no platform here scales the sums of blocks")
+    if spec.block_sum == "float32":
+        raise ValueError("block_sum is float32: no platform here adds in float32")
     known = spec.requantize != "thresholds" or (
         spec.platform is not None
         and (all(name in arrays for name in SCALES) or (_takes_integers(spec) and "multiplier" in arrays))

@@ -32,6 +32,12 @@ def compiled(spec, folder, text=None):
     subprocess.run(["iverilog", "-g2012", "-o", "clock.vvp", *sources], cwd=folder, check=True, capture_output=True)
 
 
+def in_icarus(spec, products, folder, text=None, **stalls):
+    """Outputs and cycles of products through the design, or other Verilog in its place."""
+    compiled(spec, folder, text)
+    return played(spec, products, folder, **stalls)
+
+
 def played(spec, products, folder, seed=1, **stalls):
     """Outputs of each of these products, which follow each other, and the cycles from first beat in to last beat out.
 

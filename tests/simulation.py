@@ -1,7 +1,6 @@
 """What the simulation tests share: which simulators are here, operands worth simulating, Verilog made once."""
 
 import json
-import subprocess
 from functools import cache
 
 import numpy as np
@@ -16,7 +15,6 @@ from golden.tensors import Operands, accumulators, golden, operands
 from hdl.kinds import kind_of
 from hdl.verilog import to_verilog
 from sim import simulators
-from sim.bench import bench
 from sim.faults_outputs import output_faults
 from sim.machine import Machine
 from sim.packing import Stream
@@ -176,34 +174,3 @@ def replay_streams(build, spec, products, folder, **stalls):
     simulators.run(build, "sim.array_tests", folder, plusargs=plusargs)
     counted = json.loads((folder / "counters.json").read_text())
     return read_products(spec, products, folder), counted["last_cycle"] - counted["first_cycle"] + 1
-
-
-CLOCK = """module clock;
-  reg aclk = 0, aresetn = 0;
-  wire done;
-  wire [31:0] protocol_errors, first_cycle, last_cycle;
-  bench bench (.aclk(aclk), .aresetn(aresetn), .done(done), .protocol_errors(protocol_errors),
-               .first_cycle(first_cycle), .last_cycle(last_cycle));
-  always #1 aclk = ~aclk;
-  initial begin
-    repeat (4) @(posedge aclk);
-    aresetn <= 1;
-    @(posedge done) $display("%0d %0d", protocol_errors, last_cycle - first_cycle + 1);
-    $finish;
-  end
-endmodule
-"""
-
-
-def icarus_streams(spec, products, folder, **stalls):
-    """As `replay_streams`, by Icarus alone, without cocotb, which takes longer to start."""
-    for name, text in ((spec.name, verilog(spec)), ("bench", bench(spec)), ("clock", CLOCK)):
-        (folder / f"{name}.v").write_text(text)
-    plusargs = write_streams(spec, products, folder)
-    plusargs += [f"+stall_{name}={int(stall * 65536)}" for name, stall in stalls.items()]
-    sources = [f"{name}.v" for name in (spec.name, "bench", "clock")]
-    subprocess.run(["iverilog", "-g2012", "-o", "clock.vvp", *sources], cwd=folder, check=True, capture_output=True)
-    done = subprocess.run(["vvp", "clock.vvp", *plusargs], cwd=folder, check=True, capture_output=True, text=True)
-    errors, cycles = (int(word) for word in done.stdout.split()[-2:])
-    assert errors == 0
-    return read_products(spec, products, folder), cycles

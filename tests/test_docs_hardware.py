@@ -145,7 +145,7 @@ def test_latencies_of_blocks():
 
 @pytest.mark.parametrize("name", ["mxint8", "mxfp8_e4m3", "mxfp8_e5m2", "mxfp4"])
 def test_steps_of_blocks_add_up(name):
-    """(T.4) and (T.5), for powers of two as scales."""
+    """(B.1) and (B.2), for powers of two as scales."""
     exact, rounded = (blocks.element(name, sums) for sums in ("exact", "float32"))
     beat = dot_product(exact).latency + 1
     assert element_latency(exact) == beat + -(-(2 * 15).bit_length() // 2)

@@ -18,6 +18,7 @@ from golden.reasons import EXAMINED, OWN, UNKNOWN, chains, own_chain, reasons
 from golden.rounding import ROUNDINGS
 from golden.samples import KINDS, sample
 from golden.tables import table
+from sim.stimulus import random_arrays
 
 INT4 = parse("int4")
 INT8 = {"output": "int8", "bias": "int32", "y_zero_point": True}
@@ -362,3 +363,20 @@ def test_a_chain_takes_ingredients_of_another():
     other = replace(one, rounding="half_down", acc=5)
     assert one.differing(other) == ("sum", "rounding")
     assert (one.output(), one.with_ingredients(("rounding",), other).output(), other.output()) == (2, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"block": 8, "w_block_scale": parse("uint4")}, "block is 8: no platform here scales the sums of blocks"),
+        ({"block_sum": "float32", "output": "float32"}, "block_sum is float32: no platform here adds in float32"),
+    ],
+)
+def test_sums_that_no_platform_forms_are_refused(fields, message):
+    spec = design("int8", "int4", depth=16, **fields)
+    for case in (
+        lambda: product_case(spec, random_arrays(spec, m=2, k=16, n=3, seed=1)),
+        lambda: sums_case(spec, np.zeros((2, 3), np.int64), {}),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            case()

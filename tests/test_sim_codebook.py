@@ -6,7 +6,7 @@ from random import Random
 import numpy as np
 import oracle
 import pytest
-from icarus_alone import compiled, simulated
+from icarus import compiled, played
 from simulation import SIMULATORS, random_operands, verilog
 from test_sim_formats import COLS, LANES, NEEDS_ICARUS, PARTNERS, ROWS, codes_of, decode, in_icarus
 
@@ -88,7 +88,7 @@ def test_equals_the_golden_model_in_the_cycles_of_the_closed_form(name, tmp_path
         given = random_operands(spec, *size, seed)
         names = (*tiling(spec, given).streams(given), "y")
         for stall in (0.0, 0.4):
-            (y,), counted = simulated(spec, [given], tmp_path, **dict.fromkeys(names, stall))
+            (y,), counted = played(spec, [given], tmp_path, **dict.fromkeys(names, stall))
             assert y.tolist() == golden(spec, given).tolist(), f"{size}, stall {stall}"
             expected = tiling(spec, given).cycles
             assert counted == expected if stall == 0 else counted >= expected, f"{size}, stall {stall}"
@@ -101,7 +101,7 @@ def test_products_follow_each_other_while_one_stream_stalls(name, tmp_path):
     compiled(spec, tmp_path)
     products = [random_operands(spec, *size, seed) for seed, size in enumerate(SIZES)]
     for stream in (*tiling(spec, products[0]).streams(products[0]), "y"):
-        came, _ = simulated(spec, products, tmp_path, **{stream: 0.8})
+        came, _ = played(spec, products, tmp_path, **{stream: 0.8})
         for y, given in zip(came, products, strict=True):
             assert y.tolist() == golden(spec, given).tolist(), f"while {stream} stalls"
 

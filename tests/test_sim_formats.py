@@ -1,19 +1,18 @@
 """Every pair of narrow formats with every pair of codes, and samples of wide ones, against plain Python integers."""
 
-import subprocess
 from fractions import Fraction
 from itertools import product as every
 from random import Random
 
+import icarus
 import numpy as np
 import oracle
 import pytest
-from simulation import missing, read_products, replay_streams, verilog, write_streams
+from simulation import missing, replay_streams, verilog
 
 from golden.formats import parse
 from golden.spec import Spec
 from golden.tensors import operands
-from sim.bench import bench
 from sim.replay import build_bench
 
 NARROW = [f"{kind}{width}" for kind in ("int", "uint") for width in (1, 2, 3, 4)] + ["bipolar"]
@@ -99,34 +98,9 @@ def random_pair(a_name, w_name, k, seed):
     return np.array(a).reshape(5, k), np.array(w).reshape(k, 5)
 
 
-CLOCK = """module clock;
-  reg aclk = 0, aresetn = 0;
-  wire done;
-  wire [31:0] protocol_errors;
-  bench bench (.aclk(aclk), .aresetn(aresetn), .done(done), .protocol_errors(protocol_errors));
-  always #1 aclk = ~aclk;
-  initial begin
-    repeat (4) @(posedge aclk);
-    aresetn <= 1;
-    @(posedge done) $display("protocol errors: %0d", protocol_errors);
-    $finish;
-  end
-endmodule
-"""
-
-
 def in_icarus(spec, products, folder, text=None, **stalls):
-    """Outputs of each product by Icarus alone: design (or its Verilog changed) and bench as under cocotb, which takes
-    longer to start."""
-    for name, content in ((spec.name, text or verilog(spec)), ("bench", bench(spec)), ("clock", CLOCK)):
-        (folder / f"{name}.v").write_text(content)
-    plusargs = write_streams(spec, products, folder)
-    plusargs += [f"+stall_{name}={int(stall * 65536)}" for name, stall in stalls.items()]
-    sources = [f"{name}.v" for name in (spec.name, "bench", "clock")]
-    subprocess.run(["iverilog", "-g2012", "-o", "clock.vvp", *sources], cwd=folder, check=True, capture_output=True)
-    done = subprocess.run(["vvp", "clock.vvp", *plusargs], cwd=folder, check=True, capture_output=True, text=True)
-    assert "protocol errors: 0\n" in done.stdout
-    return read_products(spec, products, folder)
+    """Outputs of each product by Icarus alone, of the design or its Verilog changed."""
+    return icarus.in_icarus(spec, products, folder, text, **stalls)[0]
 
 
 def in_verilator(spec, products, folder):

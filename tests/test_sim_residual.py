@@ -7,8 +7,9 @@ from itertools import product as every
 import numpy as np
 import oracle
 import pytest
+from icarus import in_icarus
 from planting import planted, simulated, with_declaration
-from simulation import SIMULATORS, icarus_streams, missing, verilog
+from simulation import SIMULATORS, missing, verilog
 from test_sim_axi import frames, y_frames
 
 from golden.formats import parse
@@ -71,7 +72,7 @@ def test_every_triple_of_codes(bits, a, w, tmp_path):
     else:
         arrays = {"a": first[:, None], "a_residual": second[:, None], "w": one[None]}
         expected = oracle.product((first * 2**bits + second)[:, None], one[None])
-    (y,), _ = icarus_streams(spec, [operands(spec, arrays)], tmp_path)
+    (y,), _ = in_icarus(spec, [operands(spec, arrays)], tmp_path)
     assert y.tolist() == expected
 
 
@@ -80,7 +81,7 @@ def test_every_triple_of_codes(bits, a, w, tmp_path):
 def test_products_of_odd_sizes(name, tmp_path):
     spec = DESIGNS[name]
     given = products(spec)
-    came, _ = icarus_streams(spec, given, tmp_path)
+    came, _ = in_icarus(spec, given, tmp_path)
     for number, (y, one) in enumerate(zip(came, given, strict=True)):
         assert y.tolist() == golden(spec, one).tolist(), f"product {number}"
 
@@ -91,7 +92,7 @@ def test_products_while_one_stream_stalls(name, tmp_path):
     spec = DESIGNS[name]
     given = products(spec)
     for stream in (*input_streams(spec, given[0]), "y"):
-        came, _ = icarus_streams(spec, given, tmp_path, **{stream: 0.8})
+        came, _ = in_icarus(spec, given, tmp_path, **{stream: 0.8})
         for y, one in zip(came, given, strict=True):
             assert y.tolist() == golden(spec, one).tolist(), f"while {stream} stalls"
 

@@ -5,7 +5,7 @@ import oracle
 import pytest
 import test_sim_formats as formats
 from amaranth.sim import Simulator
-from icarus_alone import compiled, simulated
+from icarus import compiled, played
 from simulation import SIMULATORS, random_operands, verilog, write_streams
 
 from golden.formats import Ternary, parse
@@ -60,7 +60,7 @@ def test_every_pair_of_codes(a_name, tmp_path):
     products = [*formats.every_pair(a_name, "ternary")]
     products += [formats.random_pair(a_name, "ternary", k, seed=k) for k in (11, 13)]
     compiled(spec, tmp_path)
-    came, _ = simulated(spec, [operands(spec, {"a": a, "w": w}) for a, w in products], tmp_path)
+    came, _ = played(spec, [operands(spec, {"a": a, "w": w}) for a, w in products], tmp_path)
     for (a, w), y in zip(products, came, strict=True):
         assert y.tolist() == formats.expected(a_name, "ternary", a, w)
 
@@ -83,7 +83,7 @@ def test_cycles_and_stalls(name, tmp_path):
     given = random_operands(spec, 2 * rows + 1, 23, 2 * cols + 1, seed=1)
     compiled(spec, tmp_path)
     for stall in (0.0, 0.5):
-        (y,), cycles = simulated(spec, [given], tmp_path, a=stall, w=stall, y=stall)
+        (y,), cycles = played(spec, [given], tmp_path, a=stall, w=stall, y=stall)
         assert y.tolist() == golden(spec, given).tolist()
         expected = tiling(spec.with_(w_packing="codes"), given).cycles
         assert cycles == expected if not stall else cycles >= expected
@@ -109,8 +109,8 @@ def test_bytes_that_hold_no_trits_are_zeros_in_hardware(tmp_path, monkeypatch):
         (folder / "w.hex").write_text(f"{first[0]}fa\n{second}\n")
         return plusargs
 
-    monkeypatch.setattr("icarus_alone.write_streams", spoiled)
-    (y,), _ = simulated(spec, [given], tmp_path)
+    monkeypatch.setattr("icarus.write_streams", spoiled)
+    (y,), _ = played(spec, [given], tmp_path)
     assert y.tolist() == [[2, -2, 0, -2, 2]]
 
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import oracle
 import pytest
+from icarus import in_icarus
 from planting import planted, simulated
-from simulation import icarus_streams, missing
+from simulation import missing
 
 from golden.formats import parse
 from golden.spec import Spec
@@ -66,7 +67,7 @@ def sums(spec, given):
 def test_every_channel_has_activations_of_its_own(name, tmp_path):
     spec = DESIGNS[name]
     given = products(spec)
-    came, _ = icarus_streams(spec, given, tmp_path)
+    came, _ = in_icarus(spec, given, tmp_path)
     for number, (y, one) in enumerate(zip(came, given, strict=True)):
         assert one.a.ndim == 3
         assert y.tolist() == golden(spec, one).tolist(), f"product {number}"
@@ -79,7 +80,7 @@ def test_products_follow_each_other_while_one_stream_stalls(name, tmp_path):
     spec = DESIGNS[name]
     given = products(spec)
     for stream in (*tiling(spec, given[0]).streams(given[0]), "y"):
-        came, _ = icarus_streams(spec, given, tmp_path, **{stream: 0.8})
+        came, _ = in_icarus(spec, given, tmp_path, **{stream: 0.8})
         for y, one in zip(came, given, strict=True):
             assert y.tolist() == golden(spec, one).tolist(), f"while {stream} stalls"
 
@@ -99,7 +100,7 @@ def test_sums_of_few_beats_follow_each_other_without_a_gap(name, tmp_path):
     """One row and one beat: a new weight set and a new sum in every cycle."""
     spec = DESIGNS[name]
     for given in products(spec, ((1, 1, 19), (1, 9, 8), (2, 3, 9), (6, 1, 5))):
-        (y,), counted = icarus_streams(spec, [given], tmp_path)
+        (y,), counted = in_icarus(spec, [given], tmp_path)
         assert y.tolist() == golden(spec, given).tolist()
         assert counted == tiling(spec, given).cycles == cycles(spec, given), given.shape
 
