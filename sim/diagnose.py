@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from golden.scale_formats import FLOAT32
 from golden.spec import Spec
 from golden.tensors import Operands
 
@@ -40,6 +41,8 @@ def diagnose(spec: Spec, operands: Operands, hardware) -> Diagnosis:
     diagnosis names the one that explains most of the differing outputs, as long as it spoils fewer than it explains;
     else its step is "unknown".
 
+    Outputs of format float32 may come as numbers of that kind in place of their patterns.
+
     Raises ValueError for a wrong shape, codes that are no integers or that lie outside the output format.
     """
     hardware = _checked(spec, operands, hardware)
@@ -59,7 +62,7 @@ def diagnose(spec: Spec, operands: Operands, hardware) -> Diagnosis:
 
 
 def _checked(spec, operands, hardware):
-    hardware = np.asarray(hardware)
+    hardware = _patterns(spec, np.asarray(hardware))
     m, _, n = operands.shape
     if hardware.shape != (m, n):
         raise ValueError(f"y must have shape {[m, n]}, not {list(hardware.shape)}")
@@ -71,6 +74,13 @@ def _checked(spec, operands, hardware):
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(f"y{list(index)} is {int(hardware[index])}, outside {spec.y} [{lo}, {hi}]")
     return hardware.astype(np.int64)
+
+
+def _patterns(spec, hardware):
+    """Codes of float32 outputs that come as float32 numbers; others as they are."""
+    if spec.y == FLOAT32 and hardware.dtype == np.float32:
+        return np.ascontiguousarray(hardware).view(np.uint32)
+    return hardware
 
 
 def _exact_causes(machine, hardware, differs) -> list[Hypothesis]:

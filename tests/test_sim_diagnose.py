@@ -462,3 +462,16 @@ def test_dumps_that_cannot_be_compared(y, message):
 def test_every_step_has_a_fault():
     """Those of dynamic ranges are in test_sim_dynamic."""
     assert {step for step, _, _ in BUGS.values()} == set(STEPS) - {"unknown", "range"}
+
+
+def test_float32_outputs_may_come_as_numbers():
+    spec = design("int4", "int4", block_sum="float32", output="float32")
+    given = operands(spec, random_arrays(spec, m=5, k=7, n=4, seed=1))
+    patterns = golden(spec, given)
+    numbers = patterns.astype(np.uint32).view(np.float32)
+    assert diagnose(spec, given, numbers).count == 0
+    numbers[2, 1] += 1
+    found = diagnose(spec, given, numbers)
+    assert found.count == 1 and found.first.index == (2, 1)
+    with pytest.raises(ValueError, match="^y must hold integer codes, not float64$"):
+        diagnose(spec, given, numbers.astype(float))
