@@ -197,11 +197,17 @@ def test_what_is_no_number_is_refused():
     assert str(error.value) == "w[1, 1] is 127, which is no number in float8_e4m3fn"
 
 
+SAMPLE = {
+    *(("int3", "sm3"), ("ternary", "pot4"), ("uint4", "apot5"), ("float4_e2m1fn", "float6_e3m2fn")),
+    *(("int4", "uint3"), ("uint1", "int1"), ("bipolar", "bipolar"), ("bipolar", "int4"), ("uint4", "bipolar")),
+}
+EVERY_PAIR = sorted({*every(NARROW, NARROW), *every(OTHERS, PARTNERS), *every(PARTNERS, OTHERS)} | SAMPLE)
+
+
 @pytest.mark.skipif(bool(missing("verilator")), reason=missing("verilator"))
 @pytest.mark.parametrize(
     ("a_name", "w_name"),
-    [("int3", "sm3"), ("ternary", "pot4"), ("uint4", "apot5"), ("float4_e2m1fn", "float6_e3m2fn")]
-    + [("int4", "uint3"), ("uint1", "int1"), ("bipolar", "bipolar"), ("bipolar", "int4"), ("uint4", "bipolar")],
+    [pytest.param(*pair, marks=[] if pair in SAMPLE else [pytest.mark.long]) for pair in EVERY_PAIR],
 )
 def test_every_pair_of_codes_in_verilator(a_name, w_name, tmp_path):
     check(a_name, w_name, in_verilator, tmp_path)
