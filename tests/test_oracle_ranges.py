@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-
-pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: make oracles")
-from onnxruntime.quantization.calibrate import HistogramCollector
+from oracle_cases import need
 
 from golden import ranges
+
+need("onnxruntime")
 
 DRAWS = (
     lambda rng, size: rng.standard_normal(size) * rng.uniform(0.5, 3),
@@ -22,6 +22,8 @@ def batches_of(seed):
 
 
 def theirs(method, batches, *, bins, levels=128, percent=99.999, symmetric=False):
+    from onnxruntime.quantization.calibrate import HistogramCollector
+
     collector = HistogramCollector(method, symmetric, bins, levels, percent, "same")
     for batch in batches:
         collector.collect({"x": batch})
