@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def windows(x, kernel, *, stride=1, dilation=1, padding=0, pad_code=0):
+def windows(x, kernel, *, stride=1, dilation=1, padding=0, pad_code: float = 0):
     """The activations a [M, K, C] of a depthwise convolution over a feature map x [H, W, C].
 
     Row m = i * (output width) + j holds the window whose first place is (i, j) * stride; k = u * (kernel width) + v is

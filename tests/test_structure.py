@@ -1,4 +1,4 @@
-"""Imports run one way: golden <- hdl <- sim <- bittrue."""
+"""Imports run one way: golden <- hdl <- sim <- bittrue, and golden <- network <- bittrue."""
 
 import ast
 from pathlib import Path
@@ -8,9 +8,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 COCOTB = {"cocotb", "cocotb_bus", "cocotb_tools", "cocotbext"}
 FORBIDDEN = {
-    "golden": {"amaranth", "pyosys", "hdl", "sim", "bittrue", *COCOTB},
-    "hdl": {"sim", "bittrue", *COCOTB},
-    "sim": {"bittrue"},
+    "golden": {"amaranth", "pyosys", "network", "hdl", "sim", "bittrue", "onnx", *COCOTB},
+    "network": {"amaranth", "pyosys", "hdl", "sim", "bittrue", *COCOTB},
+    "hdl": {"network", "sim", "bittrue", *COCOTB},
+    "sim": {"network", "bittrue"},
     "bittrue": {"tests", "benchmarks"},
 }
 
@@ -56,6 +57,11 @@ PLANTED = [
     ("golden", "import importlib\nimportlib.import_module('hdl.array')", "hdl"),
     ("golden", "from importlib import import_module\nimport_module('sim')", "sim"),
     ("golden", "__import__('bittrue')", "bittrue"),
+    ("golden", "import onnx", "onnx"),
+    ("network", "import amaranth", "amaranth"),
+    ("network", "from hdl.kinds import kind_of", "hdl"),
+    ("hdl", "from network.grid import Grid", "network"),
+    ("sim", "import network", "network"),
     ("hdl", "from sim.runner import run", "sim"),
     ("hdl", "from bittrue import flow", "bittrue"),
     ("hdl", "import cocotb_tools.runner", "cocotb_tools"),
@@ -74,7 +80,8 @@ ALLOWED = [
     ("golden", "simple = 'import sim'\nimport simplejson, hdlparse"),
     ("hdl", "import amaranth\nfrom golden.spec import Spec\nfrom .stream import Stream"),
     ("sim", "import cocotb\nfrom hdl.verilog import emit\nfrom golden.tensors import golden"),
-    ("bittrue", "import golden, hdl, sim"),
+    ("network", "import onnx\nfrom golden.spec import Spec"),
+    ("bittrue", "import golden, network, hdl, sim"),
 ]
 
 
