@@ -1,0 +1,101 @@
+"""How a float network is to be quantized: formats, granularity, ranges, corrections, platform."""
+
+from dataclasses import dataclass, field, replace
+
+from golden.block_formats import NAMED_BLOCKS
+from golden.formats import parse
+from golden.platform_table import PLATFORMS
+from golden.ranges import METHODS
+
+GRANULARITIES = ("tensor", "channel", "group")
+CORRECTIONS = ("equalize", "bias", "adaround")
+EXACT = "exact"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerFormats:
+    """Formats of one layer where they are not the recipe's: of its weights, and of the activations that go into it."""
+
+    weights: str | None = None
+    activations: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What post-training quantization is to do.
+
+    weights, activations : names of formats (golden.formats.parse; weights also golden.block_formats.NAMED_BLOCKS).
+    output : format of the last layer's outputs, or "exact": its sums, which leave as they are.
+    layers : other formats for some layers, by name.
+    granularity : what shares a scale of the weights: a "tensor", a "channel" (column of w), or a "group" of `group`
+        weights along K in each column.
+    weight_range : a name of golden.ranges.METHODS but "moving_average": how much of the weights the scale covers.
+    activation_range : a name of golden.ranges.METHODS: how much of the calibration data it covers.
+    symmetric : whether activations of signed formats have zero point 0. Weights always have, but in groups with zero
+        points (formats of unsigned integers).
+    corrections : names of CORRECTIONS, each applied at most once, in their order there.
+    platform : a name of golden.platforms.PLATFORMS, whose rules the hardware follows, or None.
+    rows, cols, lanes : the array that all layers run on.
+    seed : of what is drawn at random (adaptive rounding).
+
+    Raises ValueError naming field, rule and value.
+    """
+
+    weights: str = "int8"
+    activations: str = "uint8"
+    output: str = "int8"
+    layers: dict[str, LayerFormats] = field(default_factory=dict)
+    granularity: str = "channel"
+    group: int = 32
+    weight_range: str = "minmax"
+    activation_range: str = "minmax"
+    symmetric: bool = False
+    corrections: tuple[str, ...] = ()
+    platform: str | None = None
+    rows: int = 8
+    cols: int = 8
+    lanes: int = 4
+    seed: int = 1
+
+    def __post_init__(self):
+        _check("granularity", self.granularity, GRANULARITIES)
+        _check("weight_range", self.weight_range, tuple(name for name in METHODS if name != "moving_average"))
+        _check("activation_range", self.activation_range, tuple(METHODS))
+        if self.platform is not None:
+            _check("platform", self.platform, tuple(PLATFORMS))
+        for one in self.corrections:
+            _check("corrections", one, CORRECTIONS)
+        if not 1 <= self.group <= 1 << 16:
+            raise ValueError(f"group must be 1 to {1 << 16}, not {self.group}")
+        for name, own in {"": LayerFormats(weights=self.weights, activations=self.activations), **self.layers}.items():
+            _check_formats(f"layer {name}: " if name else "", own)
+        if self.output != EXACT:
+            _parsed("output", self.output)
+
+    def formats(self, layer: str) -> tuple[str, str]:
+        """(weights, activations) of a layer."""
+        own = self.layers.get(layer, LayerFormats())
+        return own.weights or self.weights, own.activations or self.activations
+
+    def with_(self, **changes) -> "Recipe":
+        """A copy with some fields changed, validated again."""
+        return replace(self, **changes)
+
+
+def _check(name, value, allowed):
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+
+
+def _check_formats(where, own):
+    if own.weights is not None and own.weights not in NAMED_BLOCKS:
+        _parsed(f"{where}weights", own.weights)
+    if own.activations is not None:
+        _parsed(f"{where}activations", own.activations)
+
+
+def _parsed(name, value):
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
