@@ -13,16 +13,14 @@ import onnx
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from .unsupported import Unsupported, printable
+
 MOST_NODES = 10_000
 MOST_BYTES = 1 << 30
 FOLDED = (
     *("Add", "Cast", "Concat", "Constant", "Div", "Flatten", "Gather", "Identity", "Mul", "Neg", "Pow", "Reciprocal"),
     *("Reshape", "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze"),
 )
-
-
-class Unsupported(ValueError):
-    """A model that is not read: the message names operator, node and what about them."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +49,6 @@ class Node:
             wanted = " or ".join(str(one) for one in only)
             raise self.refused(f"attribute {name} must be {wanted}, not {printable(value)}")
         return value
-
-
-def printable(text, most=80) -> str:
-    """Text of a model as one line of harmless characters."""
-    line = "".join(one if one.isprintable() else "?" for one in str(text))
-    return line if len(line) <= most else f"{line[:most]}.."
 
 
 class Graph:
