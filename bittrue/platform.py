@@ -2,12 +2,12 @@
 
 from golden.checks import requantizer_of
 from golden.fixed_point import FIXED, bits
+from golden.platform_sums import with_platform_sums
 from golden.platform_table import PLATFORMS
 from golden.spec import Spec
 
 from .errors import InputError, as_input_error
 
-INT32 = 32
 EFFECTIVE = {
     "f64": "a_scale * w_scale / y_scale in float64",
     "f32_chain": "a_scale * w_scale / y_scale, rounded to float32 after each step",
@@ -43,11 +43,8 @@ def check_contradictions(flags: dict, platform: str | None):
 
 
 def with_accumulator(spec: Spec, given: dict) -> Spec:
-    """The spec with 32 bits that wrap, where its platform sums in them, exact sums need more and none were given."""
-    wraps = spec.platform is not None and PLATFORMS[spec.platform].accumulator == "int32"
-    if not wraps or "accumulator" in given or spec.exact_accumulator_width <= INT32:
-        return spec
-    return spec.with_(accumulator=INT32, accumulator_overflow=spec.accumulator_overflow or "wrap")
+    """The spec with the accumulator of its platform, where none was given."""
+    return spec if "accumulator" in given else with_platform_sums(spec)
 
 
 def unnamed(spec: Spec) -> Spec:
