@@ -1,8 +1,11 @@
 """Chains of float32 operations on each element, as networks have them around their quantizers."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from golden.float_scale import round_real
 
 
 def _batch_norm(x, gamma, beta, mean, variance, epsilon):
@@ -15,6 +18,24 @@ def _softmax(x):
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
+def _reached(x, levels):
+    """How many of the levels [..., T], which broadcast with x [..., 1], each element reaches."""
+    return sum((x >= level for level in np.moveaxis(levels, -1, 0)), start=np.zeros(x.shape, np.int32))
+
+
+def _rounding(rule):
+    return lambda x: round_real(x, rule)
+
+
+ROUNDING_STEPS = {
+    "round_half_even": "half_even",
+    "round_half_away": "half_away",
+    "round_half_to_zero": ("half_down", "half_up"),
+    "round_away": ("ceil", "floor"),
+    "round_toward_zero": "toward_zero",
+    "round_ceil": "ceil",
+    "round_floor": "floor",
+}
 OPERATIONS = {
     "add": np.add,
     "sub": np.subtract,
@@ -24,15 +45,20 @@ OPERATIONS = {
     "clip": np.clip,
     "batch_norm": _batch_norm,
     "softmax": _softmax,
+    "reached": _reached,
+    **{name: _rounding(rule) for name, rule in ROUNDING_STEPS.items()},
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One operation of OPERATIONS on x [..., C]: its other operands, float32, scalars or [C]."""
+    """One operation of OPERATIONS on x [..., C]: its other operands, float32, scalars or [C], or what broadcasts so.
+
+    "reached" counts levels, [C, T] or [1, T].
+    """
 
     operation: str
-    operands: tuple[np.ndarray, ...] = ()
+    operands: tuple[Any, ...] = ()
 
     def __post_init__(self):
         if self.operation not in OPERATIONS:
