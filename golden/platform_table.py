@@ -20,6 +20,7 @@ class Platform:
         pairs of products.
     activations: whether relu and its kind are part of the operation, as bounds on the output code.
     pool, add, rescale: rules of golden.pooling, golden.addition and golden.rescaling.
+    softmax, logistic: formats of the codes for which it has the functions of golden.softmax.
     source: repository and file, or document.
     """
 
@@ -37,6 +38,8 @@ class Platform:
     pool: str | None = None
     add: str | None = None
     rescale: str | None = None
+    softmax: str | None = None
+    logistic: str | None = None
 
     @property
     def is_tosa(self):
@@ -55,6 +58,8 @@ _ROWS = (
         pool="codes",
         add="tflite",
         rescale="tflite",
+        softmax="int8",
+        logistic="int8",
     ),
     Platform(
         name="tflite-micro-int16",
@@ -66,6 +71,7 @@ _ROWS = (
         pool="codes",
         add="tflite",
         rescale="tflite",
+        softmax="int16",
     ),
     Platform(
         name="litert-reference",
@@ -77,6 +83,7 @@ _ROWS = (
         pool="codes",
         add="tflite",
         rescale="tflite",
+        softmax="int8",
     ),
     Platform(
         name="litert-reference-int16",
@@ -109,6 +116,7 @@ _ROWS = (
         pool="codes",
         add="ruy",
         rescale="double_half_up",
+        softmax="int8",
     ),
     Platform(
         name="litert-xnnpack",
@@ -120,6 +128,7 @@ _ROWS = (
         pool="codes",
         add="xnnpack",
         rescale="xnnpack",
+        softmax="int8",
     ),
     Platform(
         name="litert-xnnpack-arm",
@@ -197,6 +206,7 @@ _ROWS = (
         activations=True,
         pool="codes",
         add="tflite",
+        softmax="int8",
     ),
     Platform(
         name="cmsis-nn-int16",
@@ -209,6 +219,7 @@ _ROWS = (
         activations=True,
         pool="codes",
         add="tflite",
+        softmax="int16",
     ),
     Platform(
         name="qonnx",

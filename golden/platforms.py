@@ -4,7 +4,7 @@
     derive       real scales -> the numbers that the platform stores
     requantize   sums -> output codes, with those numbers
     matmul       codes -> output codes
-    average_pool, add, rescale
+    average_pool, add, rescale, softmax, logistic
 
 Scales are float32 numbers, as models store them. docs/platforms.md compares the platforms.
 """
@@ -22,8 +22,21 @@ from .mac import matmul as exact_matmul
 from .platform_table import PLATFORMS, Platform
 from .pooling import POOLS
 from .rescaling import RESCALES
+from .softmax import SOFTMAX, logistic_int8
 
-__all__ = ["PLATFORMS", "Platform", "accumulate", "add", "average_pool", "derive", "matmul", "requantize", "rescale"]
+__all__ = [
+    "PLATFORMS",
+    "Platform",
+    "accumulate",
+    "add",
+    "average_pool",
+    "derive",
+    "logistic",
+    "matmul",
+    "requantize",
+    "rescale",
+    "softmax",
+]
 
 ACTIVATIONS = {None: (None, None), "relu": (0, None), "relu6": (0, 6), "relu_n1_to_1": (-1, 1)}
 _INT16, _INT48 = Integer(16, signed=True), Integer(48, signed=True)
@@ -246,3 +259,26 @@ def rescale(name, codes, *, x_scale, y_scale, x_zero_point=0, y_zero_point=0, y_
     given.x_scale, given.x_zero_point = x_scale, x_zero_point
     y = RESCALES[p.rescale](np.asarray(codes, np.int64), given)
     return np.clip(y, *_bounds(p, parse(y_format), None, None, y_zero_point, clip))
+
+
+def softmax(name, codes, *, x_scale, beta=1.0, x_format="int8") -> np.ndarray:
+    """Output codes, int64, of exp(beta * x) over its sum along the last axis, for codes of x.
+
+    Outputs have the format of x: int8 of scale 1/256 and zero point -128, int16 of scale 1/32768 and zero point 0.
+    Raises ValueError where the platform has no rule, or where its rule does not allow the scale or the length.
+    """
+    p = platform(name)
+    if p.softmax != x_format:
+        raise ValueError(f"{p.name} has no rule for a softmax of {x_format} that is known to the bit")
+    return SOFTMAX[x_format](codes, x_scale=x_scale, beta=beta)
+
+
+def logistic(name, codes, *, x_scale, x_zero_point=0, x_format="int8") -> np.ndarray:
+    """Output codes, int64, of 1 / (1 + exp(-x)), for codes of x: int8 of scale 1/256 and zero point -128.
+
+    Raises ValueError where the platform has no rule, or where its rule does not allow the scale.
+    """
+    p = platform(name)
+    if p.logistic != x_format:
+        raise ValueError(f"{p.name} has no rule for a logistic function of {x_format} that is known to the bit")
+    return logistic_int8(codes, x_scale=x_scale, x_zero_point=x_zero_point)

@@ -21,7 +21,7 @@ class Tensor:
 
 
 def model(operator, options, inputs, output):
-    """The bytes of a model of one operator, by its schema names, such as "ADD" and schema.AddOptionsT()."""
+    """The bytes of a model of one operator, by its schema names, such as "ADD" and schema.AddOptionsT(), or None."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
@@ -36,8 +36,9 @@ def model(operator, options, inputs, output):
     graph.tensors = [_tensor(schema, net, k, tensor) for k, tensor in enumerate([*inputs, output])]
     op = schema.OperatorT()
     op.inputs, op.outputs = list(range(len(inputs))), [len(inputs)]
-    kind = type(options).__name__.removesuffix("T")
-    op.builtinOptionsType, op.builtinOptions = getattr(schema.BuiltinOptions, kind), options
+    if options is not None:
+        kind = type(options).__name__.removesuffix("T")
+        op.builtinOptionsType, op.builtinOptions = getattr(schema.BuiltinOptions, kind), options
     graph.operators = [op]
     graph.inputs, graph.outputs = [k for k, t in enumerate(inputs) if t.data is None], [len(inputs)]
     net.subgraphs = [graph]
@@ -153,3 +154,18 @@ def quantization(count, scale, zero_point, x_scale=None, x_zero_point=0):
     x = Tensor((1, count), "float32" if x_scale is None else "int8", x_scale, x_zero_point)
     y = Tensor((1, count), "int8", scale, zero_point)
     return model("QUANTIZE", schema.QuantizeOptionsT(), [x], y)
+
+
+def softmax(shape, kind, scale, zero_point, beta):
+    """Of the last axis, int8 or int16."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    options = schema.SoftmaxOptionsT()
+    options.beta = beta
+    y = Tensor(shape, kind, *((1 / 256, -128) if kind == "int8" else (1 / 32768, 0)))
+    return model("SOFTMAX", options, [Tensor(shape, kind, scale, zero_point)], y)
+
+
+def logistic(shape, scale, zero_point):
+    """Of int8 codes."""
+    return model("LOGISTIC", None, [Tensor(shape, "int8", scale, zero_point)], Tensor(shape, "int8", 1 / 256, -128))

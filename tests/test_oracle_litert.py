@@ -177,3 +177,39 @@ def test_rescale_every_code(name, runner):
         golden = platforms.rescale(name, codes, y_scale=y_scale, y_zero_point=zero_points[1], **how)
         pairs.append((golden, RUN[runner](model, [codes[None]])[0]))
     assert differing(pairs) == (0, 400 * 256)
+
+
+SOFTMAX = [
+    ("tflite-micro", "int8", "micro"),
+    ("litert-reference", "int8", "ref"),
+    ("litert-ruy-x86", "int8", "ruy"),
+    ("litert-xnnpack", "int8", "xnnpack"),
+    ("tflite-micro-int16", "int16", "micro"),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "runner"), SOFTMAX)
+def test_softmax(name, kind, runner):
+    """Of 1 to 24 values, of scales that leave one of them and of such that leave all alike; ties, and any beta."""
+    draw = np.random.default_rng(20)
+    steps, lo = (8, -128) if kind == "int8" else (16, -(1 << 15))
+    pairs = []
+    for count in range(1, 25):
+        scale, beta = np.float32(2.0 ** draw.uniform(-1 - steps, 2 - steps / 2)), float(draw.choice([1, 0.5, 2.3]))
+        x = np.clip(draw.normal(0, 2.0 ** draw.integers(1, steps), (80, count)).round(), lo, -lo - 1).astype(np.int64)
+        zero_point = int(draw.integers(-128, 128)) if kind == "int8" else 0
+        model = litert.softmax(x.shape, kind, scale, zero_point, beta)
+        pairs.append((platforms.softmax(name, x, x_scale=scale, beta=beta, x_format=kind), RUN[runner](model, [x])))
+    assert differing(pairs) == (0, 80 * 300)
+
+
+def test_logistic_of_every_code():
+    draw = np.random.default_rng(21)
+    codes = np.arange(-128, 128)
+    pairs = []
+    for _ in range(100):
+        scale, zero_point = np.float32(2.0 ** draw.uniform(-10, 2)), int(draw.integers(-128, 128))
+        model = litert.logistic((1, 256), scale, zero_point)
+        golden = platforms.logistic("tflite-micro", codes, x_scale=scale, x_zero_point=zero_point)
+        pairs.append((golden, litert.run_micro(model, [codes[None]])[0]))
+    assert differing(pairs) == (0, 100 * 256)
