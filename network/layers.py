@@ -15,6 +15,7 @@ from golden.spec import Spec
 from golden.tensors import Operands, decoded_weights, golden, operands
 
 from .elementwise import Step, applied
+from .functions import Function
 from .grid import Grid
 from .shapes import Shape, Window
 
@@ -155,7 +156,9 @@ class Product:
         if self.spec.table is not None:
             raise ValueError(f"layer {self.name}: a table has no function of real numbers")
         sums = np.clip(sums, *_BOUNDS[self.spec.activation])
-        return sums if self.spec.requantize == "none" else self.y.values(self.y.codes(sums))
+        if self.spec.requantize == "none":
+            return sums
+        return self.y.values(np.clip(self.y.codes(sums), *self.spec.clip_range))
 
 
 def _residual(spec, a):
@@ -222,4 +225,4 @@ class Dequantize:
         return applied(self.after, values)
 
 
-Layer = Product | AveragePool | Shape
+Layer = Product | AveragePool | Shape | Function
