@@ -67,7 +67,7 @@ def _tensor(schema, net, index, tensor):
 
 
 def run(content, inputs, resolver):
-    """Output of a model in LiteRT, int64 (or float32)."""
+    """Output of a model in LiteRT: int64, or float32."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     kind = getattr(OpResolverType, RESOLVERS[resolver])
@@ -76,18 +76,22 @@ def run(content, inputs, resolver):
     for detail, value in zip(interpreter.get_input_details(), inputs, strict=True):
         interpreter.set_tensor(detail["index"], value.astype(detail["dtype"]))
     interpreter.invoke()
-    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).astype(np.int64)
+    return _widened(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
 
 
 def run_micro(content, inputs):
-    """Output of a model in TFLite Micro, int64."""
+    """Output of a model in TFLite Micro: int64, or float32."""
     from tflite_micro import runtime
 
     interpreter = runtime.Interpreter.from_bytes(content, arena_size=64 << 20)
     for k, value in enumerate(inputs):
         interpreter.set_input(value.astype(interpreter.get_input_details(k)["dtype"]), k)
     interpreter.invoke()
-    return np.array(interpreter.get_output(0)).astype(np.int64)
+    return _widened(np.array(interpreter.get_output(0)))
+
+
+def _widened(y):
+    return y if y.dtype == np.float32 else y.astype(np.int64)
 
 
 ACTIVATIONS = {None: "NONE", "relu": "RELU", "relu6": "RELU6", "relu_n1_to_1": "RELU_N1_TO_1"}
