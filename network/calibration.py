@@ -16,7 +16,7 @@ _TFLITE = ("tflite", "litert", "cmsis", "tosa")
 
 
 def scheme(recipe: Recipe) -> str:
-    """The row of golden.calibrate.SCHEMES for a recipe: TFLite's on its platforms and their kin, else ONNX Runtime's."""
+    """The recipe's row of golden.calibrate.SCHEMES: by default TFLite's on its platforms and their kin, else ONNX's."""
     return "tflite" if (recipe.platform or "").startswith(_TFLITE) else "onnxruntime"
 
 

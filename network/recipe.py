@@ -8,8 +8,12 @@ from golden.platform_table import PLATFORMS
 from golden.ranges import METHODS
 
 GRANULARITIES = ("tensor", "channel", "group")
-CORRECTIONS = ("equalize", "bias", "adaround")
+CORRECTIONS = ("equalize", "adaround", "bias")
+SCHEMES = ("tflite", "onnxruntime", "torch")
+SCALES = ("real", "power_of_two")
 EXACT = "exact"
+DYNAMIC = "dynamic"
+MOST_BINS = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +32,18 @@ class Recipe:
     output : format of the last layer's outputs, or "exact": its sums, which leave as they are.
     layers : other formats for some layers, by name.
     granularity : what shares a scale of the weights: a "tensor", a "channel" (column of w), or a "group" of `group`
-        weights along K in each column.
+        weights along K in each column. Named blocks bring their own; fixed-point formats have one scale, 2**-fraction.
+    group_scale : format of the scales of groups: an unsigned integer, beside a real scale for each channel; or
+        float16, float8_e8m0fnu, another small float. None: uint8 for signed integers, float8_e8m0fnu for small floats,
+        float16 for others.
     weight_range : a name of golden.ranges.METHODS but "moving_average": how much of the weights the scale covers.
-    activation_range : a name of golden.ranges.METHODS: how much of the calibration data it covers.
+        Powers of two, ternary and bipolar weights, codebooks and named blocks have rules of their own instead.
+    activation_range : a name of golden.ranges.METHODS: how much of the calibration data it covers. Or "dynamic": each
+        batch is quantized by its own range, and layers give real numbers (network.dynamic).
+    percent, bins : of "percentile" and "entropy": the percentage that is covered, and the bins of histograms.
+    scheme : a row of golden.calibrate.SCHEMES, how activations get scale and zero point from a range; None: "tflite"
+        on the platforms of TFLite's kin (TFLite, LiteRT, CMSIS-NN, TOSA), elsewhere "onnxruntime".
+    scales : "real", or "power_of_two": the next powers of two above, so that requantization is a shift.
     symmetric : whether activations of signed formats have zero point 0. Weights always have, but in groups with zero
         points (formats of unsigned integers).
     corrections : names of CORRECTIONS, each applied at most once, in their order there.
@@ -47,8 +60,13 @@ class Recipe:
     layers: dict[str, LayerFormats] = field(default_factory=dict)
     granularity: str = "channel"
     group: int = 32
+    group_scale: str | None = None
     weight_range: str = "minmax"
     activation_range: str = "minmax"
+    percent: float = 99.999
+    bins: int = 2048
+    scheme: str | None = None
+    scales: str = "real"
     symmetric: bool = False
     corrections: tuple[str, ...] = ()
     platform: str | None = None
@@ -60,13 +78,22 @@ class Recipe:
     def __post_init__(self):
         _check("granularity", self.granularity, GRANULARITIES)
         _check("weight_range", self.weight_range, tuple(name for name in METHODS if name != "moving_average"))
-        _check("activation_range", self.activation_range, tuple(METHODS))
+        _check("activation_range", self.activation_range, (*METHODS, DYNAMIC))
+        _check("scales", self.scales, SCALES)
         if self.platform is not None:
             _check("platform", self.platform, tuple(PLATFORMS))
+        if self.scheme is not None:
+            _check("scheme", self.scheme, SCHEMES)
         for one in self.corrections:
             _check("corrections", one, CORRECTIONS)
         if not 1 <= self.group <= 1 << 16:
             raise ValueError(f"group must be 1 to {1 << 16}, not {self.group}")
+        if not 0 < self.percent <= 100:
+            raise ValueError(f"percent must be above 0 and at most 100, not {self.percent}")
+        if not 128 <= self.bins <= MOST_BINS:
+            raise ValueError(f"bins must be 128 to {MOST_BINS}, not {self.bins}")
+        if self.group_scale is not None:
+            _parsed("group_scale", self.group_scale)
         for name, own in {"": LayerFormats(weights=self.weights, activations=self.activations), **self.layers}.items():
             _check_formats(f"layer {name}: " if name else "", own)
         if self.output != EXACT:

@@ -22,11 +22,16 @@ ERRORS = {
     "weight_range must be one of minmax, percentile, entropy, mse, not 'moving_average'": {
         "weight_range": "moving_average"
     },
-    "activation_range must be one of minmax, moving_average, percentile, entropy, mse, not 'max'": {
+    "activation_range must be one of minmax, moving_average, percentile, entropy, mse, dynamic, not 'max'": {
         "activation_range": "max"
     },
-    "corrections must be one of equalize, bias, adaround, not 'round'": {"corrections": ("bias", "round")},
+    "corrections must be one of equalize, adaround, bias, not 'round'": {"corrections": ("bias", "round")},
     "group must be 1 to 65536, not 0": {"group": 0},
+    "percent must be above 0 and at most 100, not 0": {"percent": 0},
+    "bins must be 128 to 65536, not 127": {"bins": 127},
+    "scheme must be one of tflite, onnxruntime, torch, not 'onnx-dynamic'": {"scheme": "onnx-dynamic"},
+    "scales must be one of real, power_of_two, not 'shift'": {"scales": "shift"},
+    "group_scale: width of uint must be 1 to 63, not 64": {"group_scale": "uint64"},
     "weights: width of int must be 1 to 64, not 99": {"weights": "int99"},
     "layer fc1: activations: width of uint must be 1 to 63, not 64": {
         "layers": {"fc1": LayerFormats(activations="uint64")}
