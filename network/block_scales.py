@@ -39,7 +39,7 @@ def block_scales(wanted, fmt: Format, scales="real") -> BlockScales:
     top = np.max(wanted) if wide else np.max(wanted) / fmt.largest
     shared = np.float64(grid_scale(top, "power_of_two" if wide else scales))
     codes = fmt.encode(wanted / shared)
-    return BlockScales(fmt, codes, shared * fmt.smallest, shared * fmt.value(codes), {"w_block_scale": fmt})
+    return BlockScales(fmt, codes, np.asarray(shared * fmt.smallest), shared * fmt.value(codes), {"w_block_scale": fmt})
 
 
 def power_scales(codes, used) -> BlockScales:
@@ -48,4 +48,4 @@ def power_scales(codes, used) -> BlockScales:
     codes = np.where(used, codes, least)
     fields = {"w_block_scale": PowerScale(), "scale_range": (least, most)}
     unit = np.ldexp(1.0, least - E8M0_BIAS)
-    return BlockScales(PowerScale(least, most), codes, unit, np.ldexp(1.0, codes - E8M0_BIAS), fields)
+    return BlockScales(PowerScale(least, most), codes, np.asarray(unit), np.ldexp(1.0, codes - E8M0_BIAS), fields)

@@ -2,15 +2,27 @@
 
 import numpy as np
 
-from .calibration import INPUT, calibrated
+from .calibration import DEFAULT_POOL, INPUT, calibrated
 from .float_network import FloatAveragePool, FloatNetwork, Linear
 from .layers import AveragePool, Dequantize, Quantize
 from .lowering import least_scale, product
 from .network import Network
 from .recipe import Recipe
+from .shapes import Transpose
 from .weights import quantized_weights
 
-POOL = "tflite-micro"
+_TFLITE = ("litert-reference", "tflite", "cmsis", "tosa")
+_QONNX = ("qonnx", "brevitas", "finn")
+
+
+def quantizer(recipe: Recipe) -> str:
+    """The row of golden.quantize.QUANTIZERS that makes codes of a network's inputs on the recipe's platform."""
+    name = recipe.platform or ""
+    if name in _QONNX:
+        return "qonnx"
+    if name.startswith(_TFLITE):
+        return "tflite-reference"
+    return "litert" if name.startswith("litert") else "onnx"
 
 
 def quantize(network: FloatNetwork, batches, recipe: Recipe) -> Network:
@@ -18,25 +30,61 @@ def quantize(network: FloatNetwork, batches, recipe: Recipe) -> Network:
 
     Raises ValueError, naming layer, rule and value, for what no hardware or platform does.
     """
-    batches = [np.asarray(batch, np.float32) for batch in batches]
+    batches = _checked(network, batches)
     grids = calibrated(network, batches, recipe)
     grid, layers = grids[INPUT], []
     for layer in network.layers:
         layers.append(_quantized(layer, grid, grids.get(layer.name), recipe))
         grid = getattr(layers[-1], "y", grid)
+    _check_columns(network, grid)
     names = [layer.name for layer in layers]
-    entry = Quantize(_free("input", names), grids[INPUT], before=network.before)
+    entry = Quantize(_free("input", names), grids[INPUT], quantizer(recipe), network.before)
     exit = Dequantize(_free("output", names), grid, network.after)
     return Network(network.name, network.shape, entry, tuple(layers), exit)
 
 
+def _checked(network, batches):
+    """The batches as float32. Raises ValueError for another shape, and for networks without a linear layer."""
+    if not network.linears:
+        raise ValueError(f"network {network.name} has no linear layer to quantize")
+    batches = [np.asarray(batch, np.float32) for batch in batches]
+    for index, batch in enumerate(batches):
+        if batch.ndim == 0 or batch.shape[1:] != tuple(network.shape):
+            wanted = ", ".join(map(str, network.shape))
+            raise ValueError(f"calibration batch {index} must have shape [B, {wanted}], not {list(batch.shape)}")
+    return batches
+
+
 def _quantized(layer, x, y, recipe):
     if isinstance(layer, FloatAveragePool):
-        return AveragePool(layer.name, layer.window, recipe.platform or POOL, x, x)
+        return _pool(layer, x, x if y is None else y, recipe)
     if not isinstance(layer, Linear):
         return layer
-    weights = quantized_weights(layer.w, recipe.formats(layer.name)[0], recipe, least_scale=least_scale(layer, x))
+    try:
+        weights = quantized_weights(layer.w, recipe.formats(layer.name)[0], recipe, least_scale=least_scale(layer, x))
+    except ValueError as error:
+        raise ValueError(f"layer {layer.name}: {error}") from None
     return product(layer, weights, x, y, recipe)
+
+
+def _check_columns(network, grid):
+    """Raises ValueError where what follows exact sums moves the columns, each with its scale, off the last axis."""
+    if not grid.scale.ndim:
+        return
+    last = max(i for i, layer in enumerate(network.layers) if isinstance(layer, Linear))
+    outputs = list(network.trace(np.zeros((1, *network.shape), np.float32)).values())
+    for layer, x, y in zip(network.layers[last + 1 :], outputs[last:], outputs[last + 1 :], strict=False):
+        moved = isinstance(layer, Transpose) and layer.axes[-1] != x.ndim - 1
+        if moved or x.shape[-1] != y.shape[-1]:
+            raise ValueError(
+                f"layer {layer.name}: exact sums of a scale per column keep their last axis; give output a format"
+            )
+
+
+def _pool(layer, x, y, recipe):
+    if x.scale.ndim:
+        raise ValueError(f"layer {layer.name}: exact sums of a scale per column are not pooled; give output a format")
+    return AveragePool(layer.name, layer.window, recipe.platform or DEFAULT_POOL, x, y)
 
 
 def _free(name, taken):

@@ -22,7 +22,7 @@ def named_blocks(w, block: NamedBlock, recipe: Recipe) -> QuantizedWeights:
     """
     codes, scales, unit, fields = (_microscaling if block.name in BLOCK_FORMATS else _nvfp4)(w, block, recipe)
     fields |= {"weights": block.element, "block": block.block}
-    grid = Grid(block.element, np.float32(unit * 2.0**-block.element.fraction))
+    grid = Grid(block.element, unit * np.float64(2.0**-block.element.fraction))
     return QuantizedWeights(fields, {"w": codes.T, "w_block_scale": scales}, grid)
 
 

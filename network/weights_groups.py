@@ -85,5 +85,5 @@ def _with_zero_points(w, fmt, scale, recipe):
 def _grouped(fmt, scale, found: Groups, unit, recipe):
     arrays = {"w": found.codes.T, "w_block_scale": found.scales.T}
     return QuantizedWeights(
-        {"weights": fmt, "block": recipe.group, "w_block_scale": scale}, arrays, Grid(fmt, np.float32(unit))
+        {"weights": fmt, "block": recipe.group, "w_block_scale": scale}, arrays, Grid(fmt, np.asarray(unit))
     )

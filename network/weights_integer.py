@@ -72,7 +72,7 @@ def fixed_point(w, fmt: Integer, recipe: Recipe, least_scale=0) -> QuantizedWeig
     """
     if not fmt.signed and (w < 0).any():
         raise ValueError(f"weights of {fmt} cannot be negative, and {float(w.min())} is")
-    scale = np.float32(2.0**-fmt.fraction)
+    scale = np.asarray(2.0**-fmt.fraction, np.float32)
     return _on(Grid(fmt, scale), np.clip(np.rint(w / scale), *fmt.code_range))
 
 
