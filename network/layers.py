@@ -20,7 +20,7 @@ from .grid import Grid
 from .shapes import Shape, Window
 
 _OWN_NUMBERS = ("multiplier", "shift", "scale", "thresholds")
-_BOUNDS = {"none": (-np.inf, np.inf), "relu": (0, np.inf), "relu6": (0, 6)}
+BOUNDS = {"none": (-np.inf, np.inf), "relu": (0, np.inf), "relu6": (0, 6)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +155,7 @@ class Product:
             return self.real.fake(sums)
         if self.spec.table is not None:
             raise ValueError(f"layer {self.name}: a table has no function of real numbers")
-        sums = np.clip(sums, *_BOUNDS[self.spec.activation])
+        sums = np.clip(sums, *BOUNDS[self.spec.activation])
         if self.spec.requantize == "none":
             return sums
         return self.y.values(np.clip(self.y.codes(sums), *self.spec.clip_range))

@@ -2,7 +2,10 @@
 
 import numpy as np
 
+from .adaround import adaptively_rounded
 from .calibration import DEFAULT_POOL, INPUT, calibrated
+from .correction import Data, bias_corrected
+from .equalize import equalized
 from .float_network import FloatAveragePool, FloatNetwork, Linear
 from .layers import AveragePool, Dequantize, Quantize
 from .lowering import least_scale, product
@@ -31,16 +34,25 @@ def quantize(network: FloatNetwork, batches, recipe: Recipe) -> Network:
     Raises ValueError, naming layer, rule and value, for what no hardware or platform does.
     """
     batches = _checked(network, batches)
-    grids = calibrated(network, batches, recipe)
-    grid, layers = grids[INPUT], []
-    for layer in network.layers:
-        layers.append(_quantized(layer, grid, grids.get(layer.name), recipe))
-        grid = getattr(layers[-1], "y", grid)
-    _check_columns(network, grid)
-    names = [layer.name for layer in layers]
+    if "equalize" in recipe.corrections:
+        network = equalized(network)
+    grids, names = calibrated(network, batches, recipe), [layer.name for layer in network.layers]
     entry = Quantize(_free("input", names), grids[INPUT], quantizer(recipe), network.before)
+    layers = _layers(network, entry, batches, grids, recipe)
+    grid = next((layer.y for layer in layers[::-1] if hasattr(layer, "y")), entry.y)
+    _check_columns(network, grid)
     exit = Dequantize(_free("output", names), grid, network.after)
-    return Network(network.name, network.shape, entry, tuple(layers), exit)
+    return Network(network.name, network.shape, entry, layers, exit)
+
+
+def _layers(network, entry, batches, grids, recipe):
+    """The layers in codes, one after the other: each is corrected with what those before it bring."""
+    data, grid, layers = Data.at(entry, batches, recipe), entry.y, []
+    for layer in network.layers:
+        layers.append(_quantized(layer, grid, grids.get(layer.name), data, recipe))
+        data = data.after(layer, layers[-1])
+        grid = getattr(layers[-1], "y", grid)
+    return tuple(layers)
 
 
 def _checked(network, batches):
@@ -55,7 +67,7 @@ def _checked(network, batches):
     return batches
 
 
-def _quantized(layer, x, y, recipe):
+def _quantized(layer, x, y, data, recipe):
     if isinstance(layer, FloatAveragePool):
         return _pool(layer, x, x if y is None else y, recipe)
     if not isinstance(layer, Linear):
@@ -64,6 +76,12 @@ def _quantized(layer, x, y, recipe):
         weights = quantized_weights(layer.w, recipe.formats(layer.name)[0], recipe, least_scale=least_scale(layer, x))
     except ValueError as error:
         raise ValueError(f"layer {layer.name}: {error}") from None
+    if "adaround" in recipe.corrections:
+        first = product(layer, weights, x, y, recipe)
+        weights = adaptively_rounded(layer, weights, first, data.inputs, data.values(x), seed=recipe.seed)
+    if "bias" in recipe.corrections:
+        first = product(layer, weights, x, y, recipe)
+        layer = bias_corrected(layer, first, data.inputs, data.values(x))
     return product(layer, weights, x, y, recipe)
 
 

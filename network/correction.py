@@ -1,0 +1,56 @@
+"""What corrections see of a network between two layers, and bias correction.
+
+Bias correction takes the mean error that quantization leaves in each output channel off its bias.
+
+Source: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction", arXiv 1906.04721,
+section 4.2 and appendix D: the empirical form, from calibration data, before the activation.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .elementwise import applied
+from .float_network import Linear
+from .grid import Grid
+from .layers import Product, Quantize
+from .recipe import Recipe
+
+DATA = {"adaround", "bias"}
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Calibration data at one place: `inputs` of the float network and `codes` of the quantized one, batches [B, ...];
+    none where the recipe's corrections need none."""
+
+    inputs: tuple[np.ndarray, ...]
+    codes: tuple[np.ndarray, ...]
+
+    @classmethod
+    def at(cls, entry: Quantize, batches, recipe: Recipe) -> "Data":
+        """At the entry of a network."""
+        used = batches if DATA & set(recipe.corrections) else ()
+        return cls(tuple(applied(entry.before, one) for one in used), tuple(entry.run(one) for one in used))
+
+    def after(self, layer, quantized) -> "Data":
+        """Behind a layer of the float network and the same one in codes."""
+        return Data(tuple(map(layer.run, self.inputs)), tuple(map(quantized.run, self.codes)))
+
+    def values(self, grid: Grid) -> tuple[np.ndarray, ...]:
+        """The real numbers that the codes stand for."""
+        return tuple(grid.values(codes) for codes in self.codes)
+
+
+def bias_corrected(layer: Linear, product: Product, inputs, values) -> Linear:
+    """The layer with the bias from which the mean error of the product is gone, in each output channel.
+
+    inputs : batches [B, ...] of real numbers that go into the layer in the float network. values : the real numbers
+    that codes stand for at the same place of the quantized network.
+    """
+    error, count = np.zeros(layer.w.shape[1]), 0
+    for x, quantized in zip(inputs, values, strict=True):
+        differences = product.real_sums(quantized) - layer.sums(np.asarray(x, np.float64))
+        rows = differences.reshape(-1, differences.shape[-1])
+        error, count = error + rows.sum(axis=0), count + len(rows)
+    return replace(layer, bias=(layer.bias - error / count).astype(layer.bias.dtype))
