@@ -4,12 +4,12 @@ Source: Nagel et al. 2020, "Up or Down? Adaptive Rounding for Post-Training Quan
 21 to 25. There the numbers are those of a uniform grid; here those of any format.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from .float_network import Linear
-from .layers import BOUNDS, Product
+from .layers import BOUNDS
 from .neighbours import next_codes
 from .quantized_weights import QuantizedWeights
 
@@ -49,9 +49,7 @@ class Rows:
         return np.square(differences, dtype=np.float64).mean(axis=0)
 
 
-def adaptively_rounded(
-    layer: Linear, weights: QuantizedWeights, product: Product, inputs, values, *, seed: int
-) -> QuantizedWeights:
+def adaptively_rounded(layer: Linear, weights: QuantizedWeights, inputs, values, *, seed: int) -> QuantizedWeights:
     """The weights with codes of the numbers next below or above, chosen so that the layer's outputs change least.
 
         minimize  mean (f(x^ w~ + bias) - f(x w + bias))**2 + a * sum (1 - |2 h(V) - 1|**b)
@@ -62,12 +60,12 @@ def adaptively_rounded(
     the nearest codes lose there, by K; a is 2. A column keeps the nearest codes where the others are no better on all
     rows. Deterministic for a seed.
 
-    product : that of `weights`. inputs, values : batches [B, ...] of x and x^.
+    inputs, values : batches [B, ...] of x and x^.
     """
     rng = np.random.default_rng(seed)
     rows = _rows(layer, inputs, values, rng)
-    below, above = _around(layer.w, weights, product)
-    (lo, hi), nearest = (_real(product, one) for one in (below, above)), product.real_weights
+    below, above = _around(layer.w, weights)
+    lo, hi, nearest = weights.with_codes(below).real, weights.with_codes(above).real, weights.real
     up = _Search(rows, lo, hi, layer.w, rows.losses(nearest)).run(rng)
     better = rows.losses(np.where(up, hi, lo)) < rows.losses(nearest)
     return weights.with_codes(np.where(better, np.where(up, above, below), weights.arrays["w"]))
@@ -85,13 +83,9 @@ def _rows(layer, inputs, values, rng) -> Rows:
     return Rows(np.concatenate(xs), np.concatenate(wanted), layer.bias.astype(np.float32), BOUNDS[layer.activation])
 
 
-def _real(product, codes):
-    return replace(product, arrays={**product.arrays, "w": codes}).real_weights
-
-
-def _around(w, weights, product):
+def _around(w, weights):
     """Codes [K, N] of the numbers next below and next above each weight, or of the last one on both sides."""
-    high = product.real_weights > w
+    high = weights.real > w
     below = np.where(high, next_codes(weights, -1), weights.arrays["w"])
     above = np.where(high, weights.arrays["w"], next_codes(weights, 1))
     return below, above

@@ -6,14 +6,16 @@ Source: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization a
 section 4.2 and appendix D: the empirical form, from calibration data, before the activation.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .dynamic import RealEntry
 from .elementwise import applied
 from .float_network import Linear
 from .grid import Grid
-from .layers import Product, Quantize
+from .layers import Quantize
 from .recipe import Recipe
 
 DATA = {"adaround", "bias"}
@@ -21,14 +23,14 @@ DATA = {"adaround", "bias"}
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Calibration data at one place: `inputs` of the float network and `codes` of the quantized one, batches [B, ...];
-    none where the recipe's corrections need none."""
+    """Calibration data at one place: `inputs` of the float network and `codes` of the quantized one, real numbers where
+    that has such, batches [B, ...]; none where the recipe's corrections need none."""
 
     inputs: tuple[np.ndarray, ...]
     codes: tuple[np.ndarray, ...]
 
     @classmethod
-    def at(cls, entry: Quantize, batches, recipe: Recipe) -> "Data":
+    def at(cls, entry: Quantize | RealEntry, batches, recipe: Recipe) -> "Data":
         """At the entry of a network."""
         used = batches if DATA & set(recipe.corrections) else ()
         return cls(tuple(applied(entry.before, one) for one in used), tuple(entry.run(one) for one in used))
@@ -37,20 +39,23 @@ class Data:
         """Behind a layer of the float network and the same one in codes."""
         return Data(tuple(map(layer.run, self.inputs)), tuple(map(quantized.run, self.codes)))
 
-    def values(self, grid: Grid) -> tuple[np.ndarray, ...]:
-        """The real numbers that the codes stand for."""
+    def values(self, grid: Grid | None) -> tuple[np.ndarray, ...]:
+        """The real numbers that the codes stand for; themselves without a grid."""
+        if grid is None:
+            return self.codes
         return tuple(grid.values(codes) for codes in self.codes)
 
 
-def bias_corrected(layer: Linear, product: Product, inputs, values) -> Linear:
-    """The layer with the bias from which the mean error of the product is gone, in each output channel.
+def bias_corrected(layer: Linear, real_sums: Callable, inputs, values) -> Linear:
+    """The layer with the bias from which the mean error of its product is gone, in each output channel.
 
+    real_sums : what the product's sums and biases are for real activations [B, ...], as network.layers.Product has it.
     inputs : batches [B, ...] of real numbers that go into the layer in the float network. values : the real numbers
     that codes stand for at the same place of the quantized network.
     """
     error, count = np.zeros(layer.w.shape[1]), 0
     for x, quantized in zip(inputs, values, strict=True):
-        differences = product.real_sums(quantized) - layer.sums(np.asarray(x, np.float64))
+        differences = real_sums(quantized) - layer.sums(np.asarray(x, np.float64))
         rows = differences.reshape(-1, differences.shape[-1])
         error, count = error + rows.sum(axis=0), count + len(rows)
     return replace(layer, bias=(layer.bias - error / count).astype(layer.bias.dtype))

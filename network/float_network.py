@@ -11,6 +11,17 @@ from .shapes import Shape, Window
 ACTIVATIONS = ("none", "relu", "relu6")
 
 
+def rows_of(x, window: Window | None, channels: int | None = None) -> np.ndarray:
+    """Rows [B, ..., K] of real x that meet a layer's weights; [B, OH, OW, K, N] where N channels are kept apart."""
+    x = np.asarray(x)
+    if window is None:
+        return x
+    taken = window.taken(x, x.dtype.type(0))
+    if channels is not None:
+        return np.repeat(taken, channels // taken.shape[-1], axis=-1)
+    return taken.reshape(*taken.shape[:3], -1)
+
+
 @dataclass(frozen=True, eq=False)
 class Linear:
     """x @ w + bias and an activation; with a window a convolution, K and maps as in network.layers.Product.
@@ -31,13 +42,7 @@ class Linear:
 
     def matrix(self, x) -> np.ndarray:
         """Rows that meet the weights: [B, ..., K], or [B, OH, OW, K, N] of a depthwise convolution."""
-        x = np.asarray(x)
-        if self.window is None:
-            return x
-        taken = self.window.taken(x, x.dtype.type(0))
-        if self.depthwise:
-            return np.repeat(taken, self.w.shape[1] // taken.shape[-1], axis=-1)
-        return taken.reshape(*taken.shape[:3], -1)
+        return rows_of(x, self.window, self.w.shape[1] if self.depthwise else None)
 
     def sums(self, x) -> np.ndarray:
         """Before the activation, in the float type of x."""

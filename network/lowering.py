@@ -121,19 +121,20 @@ def _bounds(layer, y, recipe):
 
 
 def _spec(layer, weights, x, recipe, **fields):
-    if layer.depthwise:
-        fields |= {"array": "vector"}
     if isinstance(x.fmt, Bipolar) and layer.window is not None and np.any(layer.window.padding):
         raise ValueError("bipolar activations have no zero to pad with")
-    spec = Spec(
-        activations=x.fmt,
-        rows=1 if layer.depthwise else recipe.rows,
-        cols=recipe.cols,
-        lanes=recipe.lanes,
-        depth=len(layer.w),
-        a_zero_point=x.zero_point != 0,
-        w_zero_point=weights.grid.zero_point != 0,
+    fields = {**array_fields(layer, weights, recipe), **fields}
+    return with_platform_sums(Spec(activations=x.fmt, a_zero_point=x.zero_point != 0, **fields))
+
+
+def array_fields(layer: Linear, weights: QuantizedWeights, recipe: Recipe) -> dict:
+    """The fields of a Spec that say which array a layer runs on, and how its weights are there."""
+    return {
+        "array": "vector" if layer.depthwise else "output_stationary",
+        "rows": 1 if layer.depthwise else recipe.rows,
+        "cols": recipe.cols,
+        "lanes": recipe.lanes,
+        "depth": len(layer.w),
+        "w_zero_point": weights.grid.zero_point != 0,
         **weights.spec_fields,
-        **fields,
-    )
-    return with_platform_sums(spec)
+    }

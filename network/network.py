@@ -4,22 +4,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .dynamic import DynamicProduct, RealEntry, RealExit
+from .float_network import FloatAveragePool
 from .grid import Grid
 from .layers import Dequantize, Layer, Product, Quantize
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Layers one after the other, from real x [B, *shape] to real outputs.
+    """Layers one after the other, from real x [B, *shape] to real outputs; codes between, or real numbers where the
+    layers are those of network.dynamic.
 
     Raises ValueError for names that are there twice, and for a layer whose codes are not those of the one before.
     """
 
     name: str
     shape: tuple[int, ...]
-    entry: Quantize
-    layers: tuple[Layer, ...]
-    exit: Dequantize
+    entry: Quantize | RealEntry
+    layers: tuple[Layer | DynamicProduct | FloatAveragePool, ...]
+    exit: Dequantize | RealExit
 
     def __post_init__(self):
         names = [layer.name for layer in self.steps]
@@ -28,7 +31,7 @@ class Network:
                 raise ValueError(f"layer {name}: the name is there {names.count(name)} times")
         for layer, grid in zip(self.steps[1:], self.grids, strict=True):
             own = getattr(layer, "x", grid)
-            if own.fmt != grid.fmt or own.zero_point != grid.zero_point or not np.array_equal(own.scale, grid.scale):
+            if not _same(own, grid):
                 raise ValueError(f"layer {layer.name}: its codes are {_told(own)}, those before it {_told(grid)}")
 
     @property
@@ -36,9 +39,9 @@ class Network:
         return (self.entry, *self.layers, self.exit)
 
     @property
-    def grids(self) -> tuple[Grid, ...]:
-        """The grid of the codes after the entry and after each layer."""
-        grids = [self.entry.y]
+    def grids(self) -> tuple[Grid | None, ...]:
+        """The grid of the codes after the entry and after each layer; None where these are real numbers."""
+        grids: list[Grid | None] = [self.entry.y]
         for layer in self.layers:
             grids.append(getattr(layer, "y", grids[-1]))
         return tuple(grids)
@@ -67,5 +70,13 @@ class Network:
         return x
 
 
+def _same(one, other):
+    if one is None or other is None:
+        return one is other
+    return one.fmt == other.fmt and one.zero_point == other.zero_point and np.array_equal(one.scale, other.scale)
+
+
 def _told(grid):
+    if grid is None:
+        return "real numbers"
     return f"{grid.fmt}, scale {np.asarray(grid.scale)}, zero point {grid.zero_point}"

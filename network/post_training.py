@@ -5,6 +5,7 @@ import numpy as np
 from .adaround import adaptively_rounded
 from .calibration import DEFAULT_POOL, INPUT, calibrated
 from .correction import Data, bias_corrected
+from .dynamic import RealEntry, RealExit, dynamic_product
 from .equalize import equalized
 from .float_network import FloatAveragePool, FloatNetwork, Linear
 from .layers import AveragePool, Dequantize, Quantize
@@ -36,13 +37,16 @@ def quantize(network: FloatNetwork, batches, recipe: Recipe) -> Network:
     batches = _checked(network, batches)
     if "equalize" in recipe.corrections:
         network = equalized(network)
-    grids, names = calibrated(network, batches, recipe), [layer.name for layer in network.layers]
-    entry = Quantize(_free("input", names), grids[INPUT], quantizer(recipe), network.before)
+    first, last = (_free(name, [layer.name for layer in network.layers]) for name in ("input", "output"))
+    if recipe.is_dynamic:
+        entry, exit = RealEntry(first, network.before), RealExit(last, network.after)
+        return Network(network.name, network.shape, entry, _layers(network, entry, batches, {}, recipe), exit)
+    grids = calibrated(network, batches, recipe)
+    entry = Quantize(first, grids[INPUT], quantizer(recipe), network.before)
     layers = _layers(network, entry, batches, grids, recipe)
     grid = next((layer.y for layer in layers[::-1] if hasattr(layer, "y")), entry.y)
     _check_columns(network, grid)
-    exit = Dequantize(_free("output", names), grid, network.after)
-    return Network(network.name, network.shape, entry, layers, exit)
+    return Network(network.name, network.shape, entry, layers, Dequantize(last, grid, network.after))
 
 
 def _layers(network, entry, batches, grids, recipe):
@@ -68,20 +72,30 @@ def _checked(network, batches):
 
 
 def _quantized(layer, x, y, data, recipe):
-    if isinstance(layer, FloatAveragePool):
+    if isinstance(layer, FloatAveragePool) and x is not None:
         return _pool(layer, x, x if y is None else y, recipe)
     if not isinstance(layer, Linear):
         return layer
+    weights = _weights(layer, x, recipe)
+    if "adaround" in recipe.corrections:
+        weights = adaptively_rounded(layer, weights, data.inputs, data.values(x), seed=recipe.seed)
+    if "bias" in recipe.corrections:
+        first = _product(layer, weights, x, y, recipe)
+        layer = bias_corrected(layer, first.real_sums, data.inputs, data.values(x))
+    return _product(layer, weights, x, y, recipe)
+
+
+def _weights(layer, x, recipe):
+    least = 0 if x is None else least_scale(layer, x)
     try:
-        weights = quantized_weights(layer.w, recipe.formats(layer.name)[0], recipe, least_scale=least_scale(layer, x))
+        return quantized_weights(layer.w, recipe.formats(layer.name)[0], recipe, least_scale=least)
     except ValueError as error:
         raise ValueError(f"layer {layer.name}: {error}") from None
-    if "adaround" in recipe.corrections:
-        first = product(layer, weights, x, y, recipe)
-        weights = adaptively_rounded(layer, weights, first, data.inputs, data.values(x), seed=recipe.seed)
-    if "bias" in recipe.corrections:
-        first = product(layer, weights, x, y, recipe)
-        layer = bias_corrected(layer, first, data.inputs, data.values(x))
+
+
+def _product(layer, weights, x, y, recipe):
+    if recipe.is_dynamic:
+        return dynamic_product(layer, weights, recipe)
     return product(layer, weights, x, y, recipe)
 
 

@@ -28,7 +28,8 @@ class LayerFormats:
 class Recipe:
     """What post-training quantization is to do.
 
-    weights, activations : names of formats (golden.formats.parse; weights also golden.block_formats.NAMED_BLOCKS).
+    weights, activations : names of formats (golden.formats.parse; weights also golden.block_formats.NAMED_BLOCKS, and
+        activations too where they are dynamic).
     output : format of the last layer's outputs, or "exact": its sums, which leave as they are.
     layers : other formats for some layers, by name.
     granularity : what shares a scale of the weights: a "tensor", a "channel" (column of w), or a "group" of `group`
@@ -39,7 +40,7 @@ class Recipe:
     weight_range : a name of golden.ranges.METHODS but "moving_average": how much of the weights the scale covers.
         Powers of two, ternary and bipolar weights, codebooks and named blocks have rules of their own instead.
     activation_range : a name of golden.ranges.METHODS: how much of the calibration data it covers. Or "dynamic": each
-        batch is quantized by its own range, and layers give real numbers (network.dynamic).
+        batch is quantized by its own range, and layers give real numbers (network.dynamic); output does not matter.
     percent, bins : of "percentile" and "entropy": the percentage that is covered, and the bins of histograms.
     scheme : a row of golden.calibrate.SCHEMES, how activations get scale and zero point from a range; None: "tflite"
         on the platforms of TFLite's kin (TFLite, LiteRT, CMSIS-NN, TOSA), elsewhere "onnxruntime".
@@ -86,6 +87,8 @@ class Recipe:
             _check("scheme", self.scheme, SCHEMES)
         for one in self.corrections:
             _check("corrections", one, CORRECTIONS)
+        if self.is_dynamic and self.platform is not None:
+            raise ValueError(f"platform must be left out with activation_range dynamic, not {self.platform!r}")
         if not 1 <= self.group <= 1 << 16:
             raise ValueError(f"group must be 1 to {1 << 16}, not {self.group}")
         if not 0 < self.percent <= 100:
@@ -95,9 +98,14 @@ class Recipe:
         if self.group_scale is not None:
             _parsed("group_scale", self.group_scale)
         for name, own in {"": LayerFormats(weights=self.weights, activations=self.activations), **self.layers}.items():
-            _check_formats(f"layer {name}: " if name else "", own)
+            _check_formats(f"layer {name}: " if name else "", own, NAMED_BLOCKS if self.is_dynamic else {})
         if self.output != EXACT:
             _parsed("output", self.output)
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether activations are quantized as they come, each batch by its own range."""
+        return self.activation_range == DYNAMIC
 
     def formats(self, layer: str) -> tuple[str, str]:
         """(weights, activations) of a layer."""
@@ -114,10 +122,10 @@ def _check(name, value, allowed):
         raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
 
 
-def _check_formats(where, own):
+def _check_formats(where, own, blocks):
     if own.weights is not None and own.weights not in NAMED_BLOCKS:
         _parsed(f"{where}weights", own.weights)
-    if own.activations is not None:
+    if own.activations is not None and own.activations not in blocks:
         _parsed(f"{where}activations", own.activations)
 
 

@@ -1,0 +1,161 @@
+"""Dynamic quantization: activations get their scale from each batch, layers take and give real numbers.
+
+As ONNX has it in DynamicQuantizeLinear, MatMulInteger and what follows them: the array forms exact sums of codes, the
+host all else, in float32.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from golden.blocks import float32_values
+from golden.formats import Integer
+from golden.scale_formats import FLOAT32
+from golden.spec import Spec
+from golden.tensors import Operands, golden, operands
+
+from .dynamic_activations import Taken, spec_fields, taken
+from .elementwise import Step, applied
+from .float_network import Linear, rows_of
+from .layers import BOUNDS
+from .lowering import array_fields
+from .quantized_weights import QuantizedWeights
+from .recipe import Recipe
+from .shapes import Window
+
+SUM_BITS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class DynamicProduct:
+    """A linear layer whose activations are quantized when they come, real numbers in and out:
+
+        y = activation(float32(sum_k a[m, k] * w[k, n]) * float32(a_scale * w_scale[n]) + bias[n])
+
+    each operation rounded to float32. The sum is what an array of `spec` gives: exact, or float32 where activations
+    have blocks or the exact sum has more than 64 bits.
+
+    activations : the name of their format (network.dynamic_activations). bias : float32 [N].
+    """
+
+    name: str
+    spec: Spec
+    activations: str
+    weights: QuantizedWeights = field(repr=False)
+    bias: np.ndarray = field(repr=False)
+    activation: str = "none"
+    window: Window | None = None
+
+    x = None
+    y = None
+
+    def rows(self, values) -> np.ndarray:
+        """What windows take of the values, [B, ..., K] or, of a depthwise layer, [B, ..., K, N]; float32."""
+        channels = len(self.bias) if self.spec.array == "vector" else None
+        return rows_of(np.asarray(values, np.float32), self.window, channels)
+
+    def taken(self, values) -> Taken:
+        """The rows in codes, by the range of all values. Raises ValueError for values that are not finite."""
+        values = np.asarray(values, np.float32)
+        if not np.isfinite(values).all():
+            raise ValueError(f"layer {self.name}: activations must be finite")
+        rows = self.rows(values)
+        inner = rows.shape[-2:] if self.spec.array == "vector" else rows.shape[-1:]
+        return taken(self.activations, rows.reshape(-1, *inner), values.min(), values.max())
+
+    def given(self, values) -> Operands:
+        """What the array takes for real activations [B, ...]. Raises ValueError for values that are not finite."""
+        return self._operands(self.taken(values))
+
+    def _operands(self, found):
+        return operands(self.spec, {**self.weights.arrays, **found.arrays})
+
+    def run(self, values) -> np.ndarray:
+        """float32 [B, ..., N]. Raises ValueError for values that are not finite."""
+        found = self.taken(values)
+        sums = golden(self.spec, self._operands(found))
+        if self.spec.is_float_sum:
+            real, a_scale = float32_values(sums), found.scale
+        else:
+            real, a_scale = sums.astype(np.float32), np.ldexp(found.scale, -self.spec.activations.fraction)
+        return self._finished(real * (a_scale * self.w_scale) + self.bias, values)
+
+    def fake(self, values) -> np.ndarray:
+        """The same in float64 on the real numbers that codes stand for."""
+        rows = self.taken(values).values
+        return self._finished(self._sums(rows), values)
+
+    def _sums(self, rows):
+        w = self.weights.real
+        return (np.einsum("...kn,kn->...n", rows, w) if self.spec.array == "vector" else rows @ w) + self.bias
+
+    def _finished(self, sums, values):
+        y = np.clip(sums, *BOUNDS[self.activation])
+        rows = self.rows(values)
+        return y.reshape(*rows.shape[: -2 if self.spec.array == "vector" else -1], -1)
+
+    @property
+    def w_scale(self) -> np.ndarray:
+        """float32: what stands before the weights' part of a sum. Sums in float32 have places and block scales in."""
+        if not self.spec.is_float_sum:
+            return self.weights.grid.scale
+        places = self.spec.weights.fraction + (self.weights.scale_fmt.fraction if self.weights.scale_fmt else 0)
+        return np.ldexp(self.weights.grid.scale.astype(np.float64), places).astype(np.float32)
+
+    def real_sums(self, values) -> np.ndarray:
+        """Sums and biases in float64, [B, ..., N], for real activations as they come."""
+        return self._sums(self.rows(values).astype(np.float64))
+
+
+@dataclass(frozen=True)
+class RealEntry:
+    """The entry of a network that takes real numbers: float32 steps."""
+
+    name: str
+    before: tuple[Step, ...] = ()
+
+    y = None
+
+    def run(self, x) -> np.ndarray:
+        """float32 [B, ...]"""
+        return applied(self.before, x)
+
+
+@dataclass(frozen=True)
+class RealExit:
+    """The exit of a network whose last layer gives real numbers: float32 steps."""
+
+    name: str
+    after: tuple[Step, ...] = ()
+
+    x = None
+
+    def run(self, x) -> np.ndarray:
+        """float32 [B, ...]"""
+        return applied(self.after, x)
+
+
+def dynamic_product(layer: Linear, weights: QuantizedWeights, recipe: Recipe) -> DynamicProduct:
+    """The product of a layer, activations in the recipe's format. Raises ValueError naming the layer."""
+    name = recipe.formats(layer.name)[1]
+    try:
+        spec = _spec(spec_fields(name), array_fields(layer, weights, recipe))
+    except ValueError as error:
+        raise ValueError(f"layer {layer.name}: {error}") from None
+    return DynamicProduct(
+        layer.name, spec, name, weights, layer.bias.astype(np.float32), layer.activation, layer.window
+    )
+
+
+def _spec(activations, others) -> Spec:
+    """Exact sums where they have at most 64 bits and activations no blocks, else sums in float32."""
+    blocks = [fields["block"] for fields in (activations, others) if "block" in fields]
+    if len(set(blocks)) > 1:
+        raise ValueError(f"blocks of weights must be {blocks[0]} long as those of activations, not {blocks[1]}")
+    fields = {**others, **activations}
+    if "block" not in activations and str(fields.get("w_block_scale")) != "bfloat16":
+        exact = Spec(**fields, requantize="shift", output=Integer(8, signed=True))
+        if exact.exact_accumulator_width <= SUM_BITS:
+            return Spec(**fields)
+    fields.pop("scale_range", None)
+    return Spec(**fields, block_sum="float32", output=FLOAT32)
