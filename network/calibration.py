@@ -48,8 +48,13 @@ def observed(network: FloatNetwork, batches) -> dict[str, list[np.ndarray]]:
 
 
 def range_of(batches, fmt: Integer, recipe: Recipe) -> tuple[float, float]:
-    """The range of one tensor to be quantized to some integers, by the recipe's row of golden.ranges.METHODS."""
+    """The range of one tensor to be quantized to some integers, by the recipe's row of golden.ranges.METHODS.
+
+    Histograms are those of all batches at once, as onnxruntime.quantization has them.
+    """
     symmetric = recipe.symmetric and fmt.signed
+    if recipe.activation_range in ("percentile", "entropy"):
+        batches = [np.concatenate([batch.reshape(-1) for batch in batches])]
     match recipe.activation_range:
         case "percentile":
             return percentile(batches, recipe.percent, recipe.bins, symmetric=symmetric)
