@@ -4,14 +4,14 @@ import numpy as np
 
 from golden.nearest import nearest_level
 
-STARTS = 2.0 ** np.linspace(-2, 1, 49)
+STARTS = 2.0 ** np.linspace(-2, 1, 25)
 ROUNDS = 20
 
 
 def least_squares_step(parts, levels) -> np.ndarray:
     """Steps [...] of parts [..., L] for which the sum of (x - step * nearest level)**2 is least; 0 for zeros.
 
-    From steps of 1/4 to 2 times that which brings the largest magnitude to the last level, each of 49 is improved by
+    From steps of 1/4 to 2 times that which brings the largest magnitude to the last level, each of 25 is improved by
     turns: every x takes its nearest level q, and the step becomes sum(x q) / sum(q q), which is the best for them.
     The best of all is kept, the first of equals. Deterministic.
     """
@@ -20,11 +20,14 @@ def least_squares_step(parts, levels) -> np.ndarray:
     whole = np.where(whole > 0, whole, 1)
     best, least = np.zeros_like(whole), np.square(parts).sum(axis=-1)
     for start in STARTS:
-        step = whole * start
+        step, before = whole * start, np.inf
         for _ in range(ROUNDS):
             step, error = _improved(parts, levels, step)
             better = error < least
             best, least = np.where(better, step, best), np.where(better, error, least)
+            if not (error < before).any():
+                break
+            before = error
     return best
 
 

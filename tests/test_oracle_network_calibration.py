@@ -1,4 +1,4 @@
-"""Post-training quantization against onnxruntime.quantization and torch's observers: the same numbers from the same data.
+"""Post-training quantization against onnxruntime.quantization and torch's observers: equal numbers.
 
 Weights and inputs lie on coarse grids, so that float32 sums are exact in whatever order they are formed.
 """

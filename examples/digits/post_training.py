@@ -15,9 +15,10 @@ from .data import held_out, training
 from .network import load
 
 FORMATS = (
-    "int8 int6 int4 int3 int2 uint4 q2.6 sm4 ternary bipolar pot4 apot5 codebook4 codebook2 float8_e4m3fn float6_e2m3fn "
-    "float4_e2m1fn mxint8 mxfp8_e4m3 mxfp6_e2m3 mxfp4 nvfp4"
-).split()
+    *("int8", "int6", "int4", "int3", "int2", "uint4", "q2.6", "sm4", "ternary", "bipolar", "pot4", "apot5"),
+    *("codebook4", "codebook2", "float8_e4m3fn", "float6_e2m3fn", "float4_e2m1fn"),
+    *("mxint8", "mxfp8_e4m3", "mxfp6_e2m3", "mxfp4", "nvfp4"),
+)
 CORRECTIONS = ((), ("bias",), ("equalize", "bias"), ("adaround",), ("equalize", "adaround", "bias"))
 CALIBRATED_ON = 512
 
