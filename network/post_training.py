@@ -4,7 +4,7 @@ import numpy as np
 
 from .adaround import adaptively_rounded
 from .calibration import DEFAULT_POOL, INPUT, calibrated
-from .correction import Data, bias_corrected
+from .correction import DATA, Data, bias_corrected
 from .dynamic import RealEntry, RealExit, dynamic_product
 from .equalize import equalized
 from .float_network import FloatAveragePool, FloatNetwork, Linear
@@ -34,7 +34,7 @@ def quantize(network: FloatNetwork, batches, recipe: Recipe) -> Network:
 
     Raises ValueError, naming layer, rule and value, for what no hardware or platform does.
     """
-    batches = _checked(network, batches)
+    batches = _checked(network, batches, recipe)
     if "equalize" in recipe.corrections:
         network = equalized(network)
     first, last = (_free(name, [layer.name for layer in network.layers]) for name in ("input", "output"))
@@ -59,15 +59,19 @@ def _layers(network, entry, batches, grids, recipe):
     return tuple(layers)
 
 
-def _checked(network, batches):
-    """The batches as float32. Raises ValueError for another shape, and for networks without a linear layer."""
+def _checked(network, batches, recipe):
+    """The batches as float32. Raises ValueError for none, another shape, and networks without a linear layer."""
     if not network.linears:
         raise ValueError(f"network {network.name} has no linear layer to quantize")
     batches = [np.asarray(batch, np.float32) for batch in batches]
+    if not batches and not (recipe.is_dynamic and not DATA & set(recipe.corrections)):
+        raise ValueError("calibration needs one batch at least")
     for index, batch in enumerate(batches):
         if batch.ndim == 0 or batch.shape[1:] != tuple(network.shape):
             wanted = ", ".join(map(str, network.shape))
             raise ValueError(f"calibration batch {index} must have shape [B, {wanted}], not {list(batch.shape)}")
+        if not batch.size or not np.isfinite(batch).all():
+            raise ValueError(f"calibration batch {index} must hold finite numbers, one at least")
     return batches
 
 

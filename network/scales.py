@@ -19,3 +19,8 @@ def grid_scale(scale, scales="real", *, least: float | np.ndarray = 0) -> np.nda
 def nearest_scale(scale, scales="real", *, least: float | np.ndarray = 0) -> np.ndarray:
     """The same, but of "power_of_two" the one nearest in ratio."""
     return grid_scale(scale if scales != POWER_OF_TWO else np.asarray(scale) / np.sqrt(2), scales, least=least)
+
+
+def least_of_parts(least_scale, granularity) -> np.ndarray:
+    """Of the least scales of channels those of the parts: themselves, or the largest for the whole tensor."""
+    return np.asarray(least_scale if granularity == "channel" else np.max(least_scale))

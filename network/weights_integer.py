@@ -10,7 +10,7 @@ from .grid import Grid
 from .parts import in_parts
 from .quantized_weights import QuantizedWeights
 from .recipe import Recipe
-from .scales import grid_scale
+from .scales import grid_scale, least_of_parts
 from .weight_range import clipped
 
 
@@ -48,7 +48,7 @@ def unsigned(w, fmt: Integer, recipe: Recipe, least_scale=0) -> QuantizedWeights
     channels z is the middle code 2**(n - 1), and s a symmetric step for each.
     """
     if recipe.granularity == "tensor":
-        return _asymmetric(w, fmt, recipe, float(np.max(least_scale)))
+        return _asymmetric(w, fmt, recipe, least_of_parts(least_scale, recipe.granularity))
     scale = grid_scale(symmetric_step(w, fmt, recipe), recipe.scales, least=least_scale)
     middle = top_of(fmt) + 1
     return _on(Grid(fmt, scale, middle), integer_codes(w, fmt, scale, recipe) + middle)

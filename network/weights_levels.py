@@ -15,7 +15,7 @@ from .least_squares import least_squares_step
 from .parts import in_parts, lengths, over
 from .quantized_weights import QuantizedWeights
 from .recipe import Recipe
-from .scales import grid_scale, nearest_scale
+from .scales import grid_scale, least_of_parts, nearest_scale
 from .weight_range import clipped
 from .weights_integer import integer_codes, sign_magnitude_codes, symmetric_step
 
@@ -45,7 +45,7 @@ def on_levels(w, fmt, recipe: Recipe, least_scale=0) -> QuantizedWeights:
     does not hold for them.
     """
     rule = LEVELS[type(fmt)]
-    least = least_scale if recipe.granularity == "channel" else np.max(least_scale)
+    least = least_of_parts(least_scale, recipe.granularity)
     step = rule.step(w, fmt, recipe)
     if isinstance(fmt, Bipolar):
         least = np.where(step > 0, 0, np.maximum(least, NOTHING * (step.max() or 1)))

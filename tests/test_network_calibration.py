@@ -1,0 +1,174 @@
+"""Grids of activations: ranges by each method, schemes, formats, pools."""
+
+import numpy as np
+import pytest
+import small_networks
+
+from golden import ranges
+from golden.calibrate import choose
+from golden.platform_table import PLATFORMS
+from network.calibration import INPUT, calibrated, consumers, grid_of, observed, scheme
+from network.elementwise import Step
+from network.float_network import FloatAveragePool, FloatNetwork
+from network.recipe import LayerFormats, Recipe
+from network.shapes import Window
+
+METHODS = {
+    "minmax": lambda batches, fmt: ranges.minimum_maximum(batches),
+    "moving_average": lambda batches, fmt: ranges.moving_average(batches),
+    "percentile": lambda batches, fmt: ranges.percentile([np.concatenate(batches)], 98.0, 512),
+    "entropy": lambda batches, fmt: ranges.entropy([np.concatenate(batches)], 512, {"uint4": 8, "int12": 128}[fmt]),
+    "mse": lambda batches, fmt: ranges.mean_square_error(batches, fmt),
+}
+
+
+def batches_of(seed, sizes=(50, 70, 30)):
+    rng = np.random.default_rng(seed)
+    return [(rng.standard_t(3, size) * rng.uniform(0.5, 2)).astype(np.float32) for size in sizes]
+
+
+@pytest.mark.parametrize("fmt", ["uint4", "int12"])
+@pytest.mark.parametrize("method", METHODS)
+def test_each_range_gives_its_scale_and_zero_point(method, fmt):
+    batches = batches_of(1)
+    grid = grid_of(batches, fmt, Recipe(activation_range=method, percent=98.0, bins=512))
+    scale, zero_point = choose("onnxruntime", *METHODS[method](batches, fmt), fmt)
+    assert (float(grid.scale), grid.zero_point) == (scale, zero_point)
+
+
+def test_ranges_differ():
+    grids = [grid_of(batches_of(1), "uint4", Recipe(activation_range=method, percent=98.0)) for method in METHODS]
+    assert len({float(grid.scale) for grid in grids}) == len(METHODS)
+
+
+def by_loops(lo, hi, levels):
+    """Scale and zero point of ONNX Runtime for unsigned codes, in Python floats."""
+    lo, hi = min(lo, 0.0), max(hi, 0.0)
+    wide = (hi - lo) / levels
+    return np.float32(wide), round(-lo / wide)
+
+
+def test_the_least_and_the_largest_of_all_batches():
+    batches = batches_of(2)
+    values = [float(x) for batch in batches for x in batch]
+    grid = grid_of(batches, "uint8", Recipe())
+    assert (grid.scale, grid.zero_point) == by_loops(min(values), max(values), 255)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, (8 / 255, -64)),
+        ({"symmetric": True}, (6 / 127, 0)),
+        ({"symmetric": True, "scheme": "torch"}, (6 / 127.5, 0)),
+        ({"scheme": "tflite"}, (8 / 255, -64)),
+        ({"symmetric": True, "platform": "tflite-micro"}, (6 / 127, 0)),
+        ({"scales": "power_of_two"}, (2.0**-4, -96)),
+        ({"scales": "power_of_two", "symmetric": True}, (2.0**-4, 0)),
+    ],
+)
+def test_schemes_of_signed_integers(fields, expected):
+    grid = grid_of([np.array([-2.0, 6.0])], "int8", Recipe(**fields))
+    assert (float(grid.scale), grid.zero_point) == (np.float32(expected[0]), expected[1])
+
+
+def test_ranges_hold_zero_and_what_relu_leaves_starts_there():
+    above, below = ([np.array([lo, 3.0])] for lo in (1.0, 0.0))
+    for batches in (above, below):
+        assert grid_of(batches, "uint8", Recipe()).zero_point == 0
+        assert grid_of(batches, "int8", Recipe()).zero_point == -128
+    assert grid_of([np.array([-3.0, -1.0])], "uint8", Recipe()).zero_point == 255
+
+
+@pytest.mark.parametrize("value", [0.0, 2.5, -1.0])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_constant_is_kept(method, value):
+    for fmt, symmetric in (("uint8", False), ("int8", True), ("int8", False)):
+        grid = grid_of([np.full((4, 3), value, np.float32)], fmt, Recipe(activation_range=method, symmetric=symmetric))
+        assert grid.values(grid.codes(np.float32(value))) == pytest.approx(value, abs=float(grid.scale) / 2)
+        assert float(grid.scale) <= max(abs(value) / 100, 1)
+
+
+def test_fixed_point_and_bipolar_formats_have_their_own_scales():
+    batches = batches_of(3)
+    assert (float(grid_of(batches, "q3.5", Recipe()).scale), grid_of(batches, "uq3.5", Recipe()).zero_point) == (
+        2.0**-5, 0,
+    )  # fmt: skip
+    values = [abs(float(x)) for batch in batches for x in batch]
+    assert float(grid_of(batches, "bipolar", Recipe()).scale) == pytest.approx(sum(values) / len(values))
+
+
+def test_schemes_follow_the_platform():
+    kin = {name: scheme(Recipe(platform=name)) for name in PLATFORMS}
+    assert {name for name, one in kin.items() if one == "tflite"} == {
+        name for name in PLATFORMS if name.startswith(("tflite", "litert", "tosa", "cmsis"))
+    }
+    assert set(kin.values()) == {"tflite", "onnxruntime"} and scheme(Recipe()) == "onnxruntime"
+    assert scheme(Recipe(platform="tosa", scheme="torch")) == "torch"
+
+
+def test_what_takes_each_tensor():
+    network = small_networks.cnn(np.random.default_rng(1))
+    assert consumers(network) == {
+        **{"": "c1", "c1": "dw", "dw": "c2", "max": "c2"},
+        **{"c2": "fc", "mean": "fc", "moved": "fc", "flat": "fc", "fc": None},
+    }
+
+
+def test_observed_values_are_those_of_the_network_behind_its_first_steps():
+    network = small_networks.mlp(np.random.default_rng(1))
+    network = FloatNetwork("n", network.shape, network.layers, before=(Step("mul", (np.float32(2),)),))
+    x = small_networks.inputs(np.random.default_rng(2), network)
+    found = observed(network, [x[:10], x[10:]])
+    assert set(found) == {INPUT, "fc1", "fc2", "fc3"} and [len(one) for one in found["fc2"]] == [10, 50]
+    assert np.concatenate(found[INPUT]).tolist() == (2 * x).tolist()
+    assert found["fc3"][0].tolist() == network.run(x[:10]).tolist()
+
+
+def test_formats_of_layers_and_of_the_output():
+    network = small_networks.mlp(np.random.default_rng(1))
+    batches = [small_networks.inputs(np.random.default_rng(2), network)]
+    recipe = Recipe(layers={"fc2": LayerFormats(activations="int5")}, output="q4.4")
+    grids = calibrated(network, batches, recipe)
+    assert [str(grids[name].fmt) for name in (INPUT, "fc1", "fc2", "fc3")] == ["uint8", "int5", "uint8", "q4.4"]
+    assert set(calibrated(network, batches, recipe.with_(output="exact"))) == {INPUT, "fc1", "fc2"}
+
+
+@pytest.mark.parametrize(("platform", "same"), [(None, True), ("tosa", True), ("onnxruntime", False)])
+def test_pools_keep_the_grid_where_the_platform_works_on_codes(platform, same):
+    network = small_networks.cnn(np.random.default_rng(1))
+    grids = calibrated(network, [small_networks.inputs(np.random.default_rng(2), network)], Recipe(platform=platform))
+    assert (grids["mean"] is grids["c2"]) is same
+    assert (float(grids["mean"].scale) < float(grids["c2"].scale)) is not same
+
+
+def test_a_pool_by_a_shift_has_a_multiple_of_the_scale():
+    rng = np.random.default_rng(1)
+    network = small_networks.cnn(rng)
+    plain = FloatAveragePool("mean", Window((3, 2)))
+    layers = (*network.layers[:3], small_networks.linear(rng, "c2", 10, 6, window=Window((1, 1))), plain)
+    small = FloatNetwork("n", network.shape, layers)
+    batches = [np.abs(small_networks.inputs(rng, network))]
+    grids = calibrated(small, batches, Recipe(platform="qonnx", output="uint8"))
+    # six codes of eight bits have sums of eleven: three are shifted away
+    assert float(grids["mean"].scale) == pytest.approx(float(grids["c2"].scale) * 8 / 6)
+    with pytest.raises(ValueError, match="^layer mean: average pooling by a shift takes neither zero points nor padd"):
+        calibrated(network, batches, Recipe(platform="qonnx", output="uint8"))
+    with pytest.raises(ValueError, match="^layer mean: platform 'finn' has no rule for average pooling$"):
+        calibrated(small, batches, Recipe(platform="finn"))
+
+
+ERRORS = {
+    "layer fc2: activations must be an integer, fixed-point or bipolar format, not float8_e4m3fn": {
+        "layers": {"fc2": LayerFormats(activations="float8_e4m3fn")}
+    },
+    "output must be an integer, fixed-point or bipolar format, not ternary": {"output": "ternary"},
+}
+
+
+@pytest.mark.parametrize("message", ERRORS)
+def test_what_is_refused(message):
+    network = small_networks.mlp(np.random.default_rng(1))
+    with pytest.raises(ValueError) as error:
+        calibrated(network, [np.ones((2, 13), np.float32)], Recipe(**ERRORS[message]))
+    assert str(error.value) == message
