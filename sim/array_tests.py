@@ -7,7 +7,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
-from sim.bench import PERIOD_NS, RESET_CYCLES
+from sim.clock import PERIOD_NS, RESET_CYCLES
 
 
 @cocotb.test()

@@ -15,7 +15,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
-PERIOD_NS = 2
+from sim.clock import PERIOD_NS
+
 QUIET_CYCLES = 60
 TIMEOUT_CYCLES = 20_000
 OUTPUTS = ("y", "q")
@@ -62,7 +63,7 @@ class Ports:
         for _ in range(QUIET_CYCLES):
             await RisingEdge(self.dut.aclk)
             assert self.silent(), "an output that nothing asked for"
-        assert all(sink.empty() for sink in self.sinks.values())
+        assert all(sink.empty() for sink in self.sinks.values()), "a beat that nothing asked for"
 
     def send(self, product):
         for name, source in self.sources.items():
@@ -81,7 +82,7 @@ class Ports:
         for name, sink in self.sinks.items():
             await self.received(len(product[name]), name)
             frames = [bytes(sink.recv_nowait().tdata).hex() for _ in range(sink.count())]
-            assert frames == product[name], f"on m_axis_{name}"
+            assert frames == product[name], f"on m_axis_{name}: {frames}, expected {product[name]}"
         await self.quiet()
 
 
@@ -134,7 +135,8 @@ async def valid_waits_for_no_ready(dut):
     data = dut.m_axis_y_tdata.value
     for _ in range(QUIET_CYCLES):
         await RisingEdge(dut.aclk)
-        assert (dut.m_axis_y_tready.value, dut.m_axis_y_tvalid.value, dut.m_axis_y_tdata.value) == (0, 1, data)
+        held = dut.m_axis_y_tready.value, dut.m_axis_y_tvalid.value, dut.m_axis_y_tdata.value
+        assert held == (0, 1, data), f"ready, valid and data {held}, expected {(0, 1, data)}"
     streams.sink.pause = False
     await streams.expect(first)
 
@@ -166,7 +168,7 @@ async def reset_in_flight(dut):
             await streams.received(len(first[name]), name)
             sink.clear()
         await streams.quiet()
-    assert tiles_under_way == set(range(len(first["y"])))
+    assert tiles_under_way == set(range(len(first["y"]))), f"resets came only after {tiles_under_way} tiles"
 
 
 def set_streams(product):

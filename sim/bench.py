@@ -9,8 +9,6 @@ from golden.spec import Spec
 from hdl.kinds import kind_of
 
 IDLE_CYCLES = 64
-PERIOD_NS = 2
-RESET_CYCLES = 4
 STALL_UNIT = 1 << 16
 
 

@@ -30,6 +30,8 @@ _MAKE_VARIABLES = [
     "OPT_GLOBAL=-O1",
 ]
 _PUBLIC = ["--public-depth", "1"]  # cocotb's default makes every signal public: four times the C++ to compile
+# cocotb would have pytest rewrite every module that a run imports: most of the time that a short run takes
+_LIGHT = {"COCOTB_REWRITE_ASSERTION_FILES": ""}
 _KEPT = (".v", ".vvp", ".log", ".f", "")
 _PROGRAM = {"verilator": "{top}", "icarus": "sim.vvp"}
 _NEEDS = {"verilator": ("make", "g++", "perl"), "icarus": ("iverilog", "vvp")}
@@ -198,7 +200,7 @@ def run(built: Build, module: str, folder: Path, *, plusargs=(), environment=Non
                 results_xml=str(results),
                 plusargs=[*plusargs, *([f"+dumpfile_path={WAVES}"] if built.waves else [])],
                 test_args=["--trace-file", WAVES] if built.waves and built.simulator == "verilator" else [],
-                extra_env=environment or {},
+                extra_env=_LIGHT | (environment or {}),
                 seed=seed,
                 testcase=testcase,
                 waves=built.waves,

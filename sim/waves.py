@@ -7,7 +7,7 @@ from hdl.array import GROUP
 from hdl.kinds import kind_of
 from hdl.weight_element import partial_shape
 
-from .bench import PERIOD_NS, RESET_CYCLES
+from .clock import PERIOD_NS, RESET_CYCLES
 
 BEFORE = 20  # cycles shown before the marker
 

@@ -1,6 +1,9 @@
 """Builds in the cache: what tells them apart, two at once, damaged ones."""
 
 import multiprocessing
+import subprocess
+import sys
+from pathlib import Path
 
 import cocotb_tools
 import pytest
@@ -13,6 +16,7 @@ EACH_SIMULATOR = pytest.mark.parametrize("simulator", SIMULATORS)
 NEEDS_ICARUS = pytest.mark.skipif(bool(missing("icarus")), reason=missing("icarus"))
 TOP = "module top (input a, output b); inner inner (.a(a), .b(b)); endmodule\n"
 INNER = "module inner (input a, output b); assign b = a; endmodule\n"
+ROOT = Path(__file__).resolve().parent.parent
 SOURCES = {"top.v": TOP, "inner.v": INNER}
 
 
@@ -93,3 +97,30 @@ def test_a_build_that_cannot_run_is_named(simulator, damage, tmp_path):
 def test_the_cache_lies_where_the_user_wants(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert simulators.default_cache() == tmp_path / "bittrue"
+
+
+def test_what_runs_in_a_simulator_imports_little():
+    """Each run begins a new Python: arrays and hardware stay outside, and assertions are not rewritten."""
+    program = "import sys, sim.array_tests; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"sim", "cocotb"} <= set(done.stdout.split())
+    assert {"numpy", "amaranth", "golden", "hdl"} & set(done.stdout.split()) == set()
+
+
+REWRITES = """import sys, cocotb
+from cocotb.triggers import Timer
+
+@cocotb.test()
+async def test(dut):
+    await Timer(1)
+    print("meta path:", *(type(finder).__name__ for finder in sys.meta_path))
+"""
+
+
+@NEEDS_ICARUS
+def test_assertions_are_not_rewritten_in_a_simulator(tmp_path, monkeypatch):
+    (tmp_path / "own_tests.py").write_text(REWRITES)
+    monkeypatch.syspath_prepend(tmp_path)
+    run(build("icarus", SOURCES, "top", cache=tmp_path / "cache"), "own_tests", tmp_path / "run")
+    (told,) = [line for line in (tmp_path / "run/simulation.log").read_text().splitlines() if "meta path:" in line]
+    assert "AssertionRewritingHook" not in told

@@ -11,7 +11,7 @@ from bittrue import flows
 from bittrue.design import to_spec
 from bittrue.npz import read_npz
 from bittrue.progress import Progress
-from sim.bench import PERIOD_NS, RESET_CYCLES
+from sim.clock import PERIOD_NS, RESET_CYCLES
 from sim.simulators import SIMULATORS, WAVES, SimulationError, available, check_waves
 from sim.streams import tiling
 from sim.waves import save_file as saved
