@@ -19,6 +19,7 @@ from sim.stimulus import random_arrays
 from sim.streams import tiling
 from sim.waves import save_file
 
+from .design import to_toml
 from .errors import InputError, as_input_error, writing
 from .folder import Folder, check_place, create, replaced
 from .npz import read_npz
@@ -43,9 +44,10 @@ def generate(spec: Spec, out: Path, progress: Progress) -> Folder:
 
 
 def check_hardware(spec: Spec):
-    """Raises InputError for a design that golden alone has."""
+    """Raises InputError for a design that golden alone has, or that no design file holds."""
     with as_input_error(ValueError):
         require_hardware(spec)
+    to_toml(spec)
 
 
 def check_simulator(name: str):
