@@ -27,6 +27,15 @@ def _rounding(rule):
     return lambda x: round_real(x, rule)
 
 
+def _log_softmax(x):
+    x = x - x.max(axis=-1, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
+
+
+def _sigmoid(x):
+    return np.float32(1) / (np.float32(1) + np.exp(-x))
+
+
 ROUNDING_STEPS = {
     "round_half_even": "half_even",
     "round_half_away": "half_away",
@@ -47,6 +56,9 @@ OPERATIONS = {
     "softmax": _softmax,
     "reached": _reached,
     **{name: _rounding(rule) for name, rule in ROUNDING_STEPS.items()},
+    "log_softmax": _log_softmax,
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
 }
 
 

@@ -5,50 +5,26 @@ is made of it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from .onnx_node import Node, node_of
+from .onnx_tensors import MOST_ELEMENTS, array, prod
 from .unsupported import Unsupported, printable
 
 MOST_NODES = 10_000
-MOST_BYTES = 1 << 30
+ROOM, ROOM_PER_ELEMENT = 1 << 20, 8
+OPSETS = (7, onnx.defs.onnx_opset_version())
+OWN_DOMAINS = ("", "ai.onnx")
+_BROADCASTING = ("Add", "Div", "Mul", "Pow", "Sub")
 FOLDED = (
-    *("Add", "Cast", "Concat", "Constant", "Div", "Flatten", "Gather", "Identity", "Mul", "Neg", "Pow", "Reciprocal"),
-    *("Reshape", "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze"),
+    *_BROADCASTING,
+    *("Cast", "Concat", "Constant", "Flatten", "Gather", "Identity", "Neg", "Reciprocal", "Reshape", "Slice", "Sqrt"),
+    *("Squeeze", "Transpose", "Unsqueeze"),
 )
-
-
-@dataclass(frozen=True)
-class Node:
-    """One operator: inputs and outputs are names of tensors, attributes plain values; "" is an input left out."""
-
-    operator: str
-    domain: str
-    name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: dict = field(repr=False)
-    proto: onnx.NodeProto = field(repr=False, compare=False)
-
-    def __str__(self):
-        return f"{self.operator} {printable(self.name or (self.outputs[0] if self.outputs else ''))}"
-
-    def refused(self, reason) -> Unsupported:
-        """The error for this node, to be raised."""
-        return Unsupported(f"{self}: {reason}")
-
-    def attribute(self, name, default=None, *, only=None):
-        """An attribute, or its default. Raises Unsupported where it is none of `only`, if that is given."""
-        value = self.attributes.get(name, default)
-        if only is not None and value not in only:
-            wanted = " or ".join(str(one) for one in only)
-            raise self.refused(f"attribute {name} must be {wanted}, not {printable(value)}")
-        return value
 
 
 class Graph:
@@ -60,21 +36,27 @@ class Graph:
 
     def __init__(self, model: onnx.ModelProto):
         graph = model.graph
+        self._model = model
         self.name = printable(graph.name) or "network"
-        self.opset = {one.domain: one.version for one in model.opset_import}
+        self.opset = _opsets(model)
         if len(graph.node) > MOST_NODES:
             raise Unsupported(f"the model must have at most {MOST_NODES} nodes, not {len(graph.node)}")
-        self._constants = {one.name: _array(one) for one in graph.initializer}
+        self._constants = _initializers(graph)
+        self._room = ROOM + ROOM_PER_ELEMENT * sum(one.size for one in self._constants.values())
         inputs = [one for one in graph.input if one.name not in self._constants]
         if len(inputs) != 1 or len(graph.output) != 1:
             counts = f"{len(inputs)} and {len(graph.output)}"
             raise Unsupported(f"the model must have one input and one output, not {counts}")
         self.input, self.output = inputs[0].name, graph.output[0].name
         self.input_type = inputs[0].type.tensor_type.elem_type
-        self.shape = _example_shape(inputs[0])
-        self.nodes = [_node(one) for one in graph.node]
+        self.batch, self.shape = _sizes(inputs[0])
+        self.nodes = [node_of(one) for one in graph.node]
         self._producers = _producers(self.nodes, {*self._constants, self.input})
-        self._shapes = _static_shapes(model, self.input, self.shape)
+
+    @property
+    def version(self) -> int:
+        """Of the operators of ONNX itself."""
+        return self.opset[""]
 
     def producer(self, name) -> Node | None:
         """The node that makes a tensor; None for the input and for initializers."""
@@ -94,28 +76,57 @@ class Graph:
         return name not in self._from_input
 
     def value(self, name) -> np.ndarray:
-        """A constant tensor, computed where nodes make it. Raises Unsupported for operators that are not folded."""
+        """A constant tensor of numbers, computed where nodes make it.
+
+        Raises Unsupported for operators that are not folded, for text, and for what would be too large.
+        """
         if name not in self._constants:
-            node = self._producers.get(name)
-            if node is None or name in self._from_input:
-                raise Unsupported(f"tensor {printable(name)} is no constant")
-            for output, value in zip(node.outputs, self._folded(node), strict=False):
-                self._constants[output] = np.asarray(value)
+            for node in self._missing(name):
+                for output, value in zip(node.outputs, self._folded(node), strict=False):
+                    self._constants[output] = value
         return self._constants[name]
+
+    def _missing(self, name) -> list[Node]:
+        """The nodes that have to be computed for a constant, in order."""
+        needed, wanted = [], {name}
+        for node in reversed(self.nodes):
+            if wanted & set(node.outputs) - set(self._constants):
+                needed.append(node)
+                wanted |= set(node.inputs) if node.operator != "Shape" else set()
+        missing = next((one for one in sorted(wanted) if one in self._from_input or not self._is_known(one)), None)
+        if missing is not None:
+            raise Unsupported(f"tensor {printable(missing)} is no constant")
+        return needed[::-1]
+
+    def _is_known(self, name):
+        return not name or name in self._constants or name in self._producers
 
     def _folded(self, node):
         if node.operator == "Shape":
-            shape = self._shapes.get(node.inputs[0])
-            if shape is None:
-                raise node.refused("its input has no known shape")
-            return [np.array(shape[node.attribute("start", 0) : node.attribute("end")], np.int64)]
-        if node.domain not in ("", "ai.onnx") or node.operator not in FOLDED:
+            return [self._shape_of(node)]
+        if node.domain not in OWN_DOMAINS or node.operator not in FOLDED:
             raise node.refused("makes a constant in a way that is not supported")
-        given = {name: self.value(name) for name in node.inputs if name}
+        given = {name: self._constants[name] for name in node.inputs if name}
+        self._room -= _size(node, list(given.values()))
+        if self._room < 0:
+            raise node.refused("makes constants that are too large")
         try:
-            return ReferenceEvaluator(self._alone(node, given)).run(None, given)
+            with np.errstate(all="ignore"):
+                results = ReferenceEvaluator(self._alone(node, given)).run(None, given)
         except Exception as error:  # the evaluator raises whatever numpy or its own checks do
             raise node.refused(f"cannot be computed: {printable(error)}") from error
+        return [_numbers(node, one) for one in results]
+
+    def _shape_of(self, node):
+        shape = self._shapes.get(node.inputs[0])
+        if shape is None:
+            raise node.refused("its input has no known shape")
+        start, end = node.integer("start", 0), node.integer("end", len(shape))
+        return np.array(shape[start:end], np.int64)
+
+    @cached_property
+    def _shapes(self):
+        return _static_shapes(self._model, self.input, self.shape)
 
     def _alone(self, node, given):
         """A model of one node, of the opset that the whole has."""
@@ -145,7 +156,11 @@ class Graph:
                 raise Unsupported(f"the output {printable(self.output)} does not depend on the input")
             node = readers[name]
             yield node
-            name = next((one for one in node.outputs if one in (*readers, self.output)), node.outputs[0])
+            name = node.outputs[0]
+            if more := [one for one in node.outputs[1:] if one in (*readers, self.output)]:
+                raise node.refused(f"its output {printable(more[0])} is read, which is not supported")
+        if name in readers:
+            raise readers[name].refused("reads the output; networks must be chains")
 
     def data_input(self, node) -> str:
         """The input of a chain's node that is none constant."""
@@ -156,36 +171,57 @@ def _value_info(name, dtype):
     return onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(dtype), None)
 
 
-def _array(tensor):
-    if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
-        raise Unsupported(f"tensor {printable(tensor.name)} lies in another file, which was not read")
-    size = int(np.prod([int(one) for one in tensor.dims], dtype=object)) if tensor.dims else 1
-    if any(one < 0 for one in tensor.dims) or size * 8 > MOST_BYTES:
-        raise Unsupported(f"tensor {printable(tensor.name)} must have at most {MOST_BYTES // 8} elements, not {size}")
-    try:
-        return numpy_helper.to_array(tensor)
-    except Exception as error:  # damaged tensors: numpy's and onnx's own errors
-        raise Unsupported(f"tensor {printable(tensor.name)} cannot be read: {printable(error)}") from error
+def _size(node, given) -> int:
+    """Most elements that a constant can come to: broadcast, gathered, or put together."""
+    sizes = [one.size for one in given]
+    if node.operator in _BROADCASTING:
+        ranks = range(-max((one.ndim for one in given), default=0), 0)
+        axes = [[one.shape[axis] for one in given if one.ndim >= -axis] for axis in ranks]
+        return prod(max(lengths) for lengths in axes)
+    return prod(sizes) if node.operator == "Gather" else sum(sizes)
 
 
-def _example_shape(value) -> tuple[int, ...]:
+def _numbers(node, value):
+    """A computed constant as an array of numbers."""
+    value = np.asarray(value)
+    if value.dtype.kind not in "biufV" or value.dtype.names:
+        raise node.refused("makes a constant that holds no numbers")
+    return value
+
+
+def _opsets(model):
+    """The version of each domain's operators; "" is ONNX's own."""
+    if model.functions:
+        raise Unsupported(f"the model defines function {printable(model.functions[0].name)}; none are supported")
+    found = {"" if one.domain in OWN_DOMAINS else one.domain: one.version for one in model.opset_import}
+    lo, hi = OPSETS
+    if not lo <= found.get("", 0) <= hi:
+        raise Unsupported(f"the model's opset must be {lo} to {hi}, not {found.get('', 'missing')}")
+    return found
+
+
+def _initializers(graph):
+    if graph.sparse_initializer:
+        name = printable(graph.sparse_initializer[0].values.name)
+        raise Unsupported(f"tensor {name} is sparse, which is not supported")
+    found = {}
+    for one in graph.initializer:
+        if one.name in found:
+            raise Unsupported(f"tensor {printable(one.name)} is there twice")
+        found[one.name] = array(one)
+    return found
+
+
+def _sizes(value) -> tuple[int | None, tuple[int, ...]]:
+    """The batch, None where it is open, and the sizes of one example."""
     sizes = [one.dim_value if one.HasField("dim_value") else None for one in value.type.tensor_type.shape.dim]
-    if len(sizes) < 2 or any(size is None or not 0 < size <= MOST_BYTES for size in sizes[1:]):
+    known = [size for size in sizes[1:] if size is not None and 0 < size <= MOST_ELEMENTS]
+    if len(sizes) < 2 or len(known) < len(sizes) - 1:
         told = "x".join("?" if size is None else str(size) for size in sizes)
         raise Unsupported(f"input {printable(value.name)} must have a batch and known sizes beyond it, not [{told}]")
-    return tuple(size for size in sizes[1:] if size)
-
-
-def _node(proto):
-    try:
-        attributes = {one.name: onnx.helper.get_attribute_value(one) for one in proto.attribute}
-    except ValueError as error:
-        raise Unsupported(f"{printable(proto.op_type)} {printable(proto.name)}: {printable(error)}") from error
-    kept = {
-        name: value.decode(errors="replace") if isinstance(value, bytes) else value
-        for name, value in attributes.items()
-    }
-    return Node(proto.op_type, proto.domain, proto.name, tuple(proto.input), tuple(proto.output), kept, proto)
+    if (total := prod(known)) > MOST_ELEMENTS:
+        raise Unsupported(f"input {printable(value.name)} must have at most {MOST_ELEMENTS} elements, not {total}")
+    return sizes[0], tuple(known)
 
 
 def _producers(nodes, known):
@@ -213,9 +249,7 @@ def _static_shapes(model, name, shape):
     del single.graph.value_info[:]
     try:
         inferred = list(onnx.shape_inference.infer_shapes(single).graph.value_info)
-    except (
-        Exception
-    ):  # operators that onnx does not know, or sizes that contradict each other: who needs one is refused
+    except Exception:  # operators that onnx does not know, sizes that contradict each other: who needs one is refused
         inferred = []
     found: dict[str, tuple[int, ...]] = {name: (1, *shape)}
     for value in inferred:
