@@ -25,10 +25,11 @@ def as_given(path: Path, value: np.ndarray) -> np.ndarray:
 
 def per_channel(node: Node, path: Path, affine: Affine) -> Affine:
     """Its constants as scalars or [C], C being the last axis of the layers. Raises Unsupported for other ones."""
-    return Affine(_per_channel(node, path, affine.factor), _per_channel(node, path, affine.offset))
+    return Affine(along_channels(node, path, affine.factor), along_channels(node, path, affine.offset))
 
 
-def _per_channel(node, path, value):
+def along_channels(node: Node, path: Path, value: np.ndarray) -> np.ndarray:
+    """One constant, likewise."""
     full = _full(path, fitting(node, path, value))
     if full.size == 1:
         return full.reshape(())

@@ -13,6 +13,7 @@ import onnx
 from .affine import Affine, batch_norm, folded_after, folded_before
 from .elementwise import Step
 from .float_network import FloatAveragePool, FloatNetwork, Linear
+from .onnx_functions import LAST, check_last, clip_bounds
 from .onnx_graph import OWN_DOMAINS, Graph
 from .onnx_node import Node
 from .onnx_path import Path, checked, told
@@ -25,7 +26,6 @@ from .shapes import MaxPool, Reshape, Transpose, Window
 from .unsupported import Unsupported, printable
 
 _BOUNDS = {(0, np.inf): "relu", (0, 6): "relu6"}
-_LAST = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 
 
 def read_float(model: onnx.ModelProto) -> FloatNetwork:
@@ -177,22 +177,8 @@ class _Reader:
         self._activate(node, "relu", Step("relu"))
 
     def clip(self, node):
-        node.only_attributes("min", "max")
-        lo, hi = (self._bound(node, k, name) for k, name in enumerate(("min", "max"), start=1))
-        if not lo <= hi:
-            raise node.refused(f"clips to [{lo}, {hi}], where there is nothing")
+        lo, hi = clip_bounds(node, self.graph)
         self._activate(node, _BOUNDS.get((lo, hi)), Step("clip", (np.asarray(lo), np.asarray(hi))))
-
-    def _bound(self, node, index, name) -> float:
-        none = {"min": -np.inf, "max": np.inf}[name]
-        if name in node.attributes:
-            return node.number(name, none)
-        if not node.input(index):
-            return none
-        value = self.graph.value(node.input(index))
-        if value.size != 1 or value.dtype not in (np.float32, np.float64, np.float16) or np.isnan(value).any():
-            raise node.refused(f"input {printable(node.input(index))} must be one real number")
-        return float(value.reshape(()))
 
     def _activate(self, node, activation, step):
         if self.after:
@@ -213,13 +199,8 @@ class _Reader:
 
     def last(self, node):
         """Softmax and its kind, which nothing but elementwise operators may follow."""
-        node.only_attributes("axis")
-        rank = len(self.path.shape) + 1
-        if node.operator in ("Softmax", "LogSoftmax"):
-            axis = node.integer("axis", 1 if self.graph.version < 13 else -1)
-            if axis not in (-1, rank - 1):
-                raise node.refused(f"attribute axis must be the last of {rank}, not {axis}")
-        self._last([Step(_LAST[node.operator])])
+        check_last(node, self.graph, len(self.path.shape) + 1)
+        self._last([Step(LAST[node.operator])])
 
     def _last(self, steps):
         self.path.plain()
@@ -285,7 +266,7 @@ ELEMENTWISE = {
     **NOTHING,
     "Relu": _Reader.relu,
     "Clip": _Reader.clip,
-    **dict.fromkeys(_LAST, _Reader.last),
+    **dict.fromkeys(LAST, _Reader.last),
 }
 OPERATORS = {
     **dict.fromkeys(MOVES, _moved),

@@ -1,5 +1,7 @@
 """Small ONNX models made for tests: chains of nodes with constants, and what onnx's reference evaluator gives."""
 
+import warnings
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -55,5 +57,35 @@ class Chain:
 
 
 def reference(model: onnx.ModelProto, x) -> np.ndarray:
-    """What onnx's own evaluator gives."""
-    return ReferenceEvaluator(model).run(None, {model.graph.input[0].name: x})[0]
+    """What onnx's own evaluator gives; it pads with NaN, integers too."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ReferenceEvaluator(model).run(None, {model.graph.input[0].name: x})[0]
+
+
+class Coded(Chain):
+    """A chain with quantizers. `quantize` and `dequantize` add them; codes of weights are drawn."""
+
+    def __init__(self, shape, seed, kind="float", batch="B"):
+        super().__init__(shape, kind, batch)
+        self.rng = np.random.default_rng(seed)
+        self.grid = None
+
+    def quantize(self, scale, point):
+        """QuantizeLinear to the type of `point`."""
+        self.grid = np.float32(scale), point
+        return self.add("QuantizeLinear", *self.grid)
+
+    def dequantize(self):
+        return self.add("DequantizeLinear", *self.grid)
+
+    def codes(self, shape, kind="int8", near=None):
+        """Random codes of the whole type, or near zero."""
+        ends = np.iinfo(kind)
+        lo, hi = (ends.min, ends.max) if near is None else (max(ends.min, -near), near)
+        return self.rng.integers(lo, hi + 1, shape).astype(kind)
+
+    def weights(self, w, scale, point=None, axis=0) -> str:
+        """DequantizeLinear of constant codes; its output."""
+        given = [w, np.asarray(scale, np.float32), *([] if point is None else [point])]
+        return self.aside("DequantizeLinear", *given, axis=axis)
