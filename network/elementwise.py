@@ -83,6 +83,13 @@ class Step:
             return np.asarray(OPERATIONS[self.operation](np.asarray(x, np.float32), *self.operands), np.float32)
 
 
+def is_rising(step: Step) -> bool:
+    """Whether a step never falls as x rises, and looks at nothing but x."""
+    if step.operation in ("mul", "div"):
+        return bool((step.operands[0] >= 0).all())
+    return step.operation in ("add", "sub", "relu", "clip", "sigmoid", "tanh", "round")
+
+
 def applied(steps, x) -> np.ndarray:
     """x after all steps, one after the other, float32."""
     x = np.asarray(x, np.float32)

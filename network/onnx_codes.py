@@ -9,7 +9,7 @@ import onnx
 from golden.formats import Format, Integer
 from golden.platforms import platform as platform_of
 
-from .elementwise import Step, applied
+from .elementwise import Step, applied, is_rising
 from .grid import Grid
 from .layers import AveragePool, Dequantize, Product, Quantize
 from .network import Network
@@ -153,9 +153,19 @@ class Codes:
         return self.grid
 
     def take_any(self, node: Node):
-        """For a node that moves elements: codes, what they stand for, or sums. Raises Unsupported behind steps."""
-        if self.after is not None or self.pending:
+        """For a node that moves elements: codes, what they stand for, or sums.
+
+        Steps pass by: all where elements are but moved, those that do not fall where the largest is taken.
+        """
+        steps = self.after or []
+        each = [one for step in steps for one in step.operands if one.ndim]
+        per_channel = self.after is not None and (each or (self.grid is not None and self.grid.scale.ndim))
+        if self.pending or any(step.operation in ALONG for step in steps):
             raise node.refused("follows operations on real numbers that no layer takes in")
+        if node.operator == "MaxPool" and not all(is_rising(step) for step in steps):
+            raise node.refused("follows operations on real numbers that fall")
+        if node.operator not in ("MaxPool", "Transpose", "Identity", "Dropout") and per_channel:
+            raise node.refused("follows operations on real numbers that differ from channel to channel")
 
     # what a node makes
 

@@ -70,10 +70,11 @@ class Path:
         self.shape = tuple(self.shape[one] for one in axes)
         self.axes = tuple(one if one == ADDED else axes.index(one) for one in self.axes)
 
-    def _reshape(self, sizes, name="reshape"):
-        """Two that follow each other are one."""
+    def _reshape(self, sizes, name=""):
+        """Two that follow each other are one, of the name that a node gave."""
         if self.layers and isinstance(self.layers[-1], Reshape):
-            self.layers[-1] = Reshape(self.layers[-1].name, sizes)
+            named = self.names.new(name) if name else self.layers[-1].name
+            self.layers[-1] = Reshape(named, sizes)
         elif sizes != self._sizes(self.axes):
             self.layers.append(Reshape(self.names.new(name, "reshape"), sizes))
 

@@ -205,6 +205,14 @@ def test_functions_of_codes_pass_by_what_moves_them():
     assert [type(layer) for layer in network.layers] == [Transpose, Product, MaxPool, Transpose, Reshape]
 
 
+def test_steps_between_codes_pass_by_what_moves_them():
+    chain = Coded((3, 6, 7), 37).quantize(2.0**-5, U8(100)).dequantize()
+    chain.add("Conv", chain.weights(chain.codes((4, 3, 2, 2)), 2.0**-6)).quantize(2.0**-2, U8(110)).dequantize()
+    chain.add("Relu").add("MaxPool", kernel_shape=[2, 2]).add("Sub", np.float32(1)).add("Flatten")
+    network = checked(chain.quantize(2, U8(80)).dequantize())
+    assert [type(layer) for layer in network.layers] == [Transpose, Product, MaxPool, Transpose, Reshape]
+
+
 def test_a_bound_on_codes_narrows_their_format():
     chain = Coded((9,), 20).quantize(2.0**-2, U8(4)).add("Clip", U8(0), U8(7)).dequantize()
     chain.add("MatMul", chain.weights(chain.codes((9, 6)), 2.0**-6, axis=1)).quantize(1, I8(0)).add(
