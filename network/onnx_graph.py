@@ -156,9 +156,10 @@ class Graph:
                 raise Unsupported(f"the output {printable(self.output)} does not depend on the input")
             node = readers[name]
             yield node
-            name = node.outputs[0]
-            if more := [one for one in node.outputs[1:] if one in (*readers, self.output)]:
-                raise node.refused(f"its output {printable(more[0])} is read, which is not supported")
+            read = [one for one in node.outputs if one in (*readers, self.output)]
+            if len(read) > 1:
+                raise node.refused(f"its output {printable(read[1])} is read too, which is not supported")
+            name = read[0] if read else node.outputs[0]
         if name in readers:
             raise readers[name].refused("reads the output; networks must be chains")
 

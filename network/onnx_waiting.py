@@ -164,7 +164,7 @@ def codes_of(grid: Grid) -> list[Step]:
     """Real numbers to codes, as numbers: what QuantizeLinear gives, in float32."""
     lo, hi = (np.asarray(one) for one in grid.fmt.code_range)
     point = np.asarray(grid.zero_point)
-    return [Step("div", (grid.scale,)), Step("round"), Step("add", (point,)), Step("clip", (lo, hi))]
+    return [Step("div", (grid.scale,)), Step("round_half_even"), Step("add", (point,)), Step("clip", (lo, hi))]
 
 
 def numbers_of(grid: Grid) -> list[Step]:
