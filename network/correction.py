@@ -6,7 +6,6 @@ Source: Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization a
 section 4.2 and appendix D: the empirical form, from calibration data, before the activation.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +15,7 @@ from .elementwise import applied
 from .float_network import Linear
 from .grid import Grid
 from .layers import Quantize
+from .quantized_weights import QuantizedWeights
 from .recipe import Recipe
 
 DATA = {"adaround", "bias"}
@@ -46,16 +46,18 @@ class Data:
         return tuple(grid.values(codes) for codes in self.codes)
 
 
-def bias_corrected(layer: Linear, real_sums: Callable, inputs, values) -> Linear:
-    """The layer with the bias from which the mean error of its product is gone, in each output channel.
+def bias_corrected(layer: Linear, weights: QuantizedWeights, inputs, values) -> Linear:
+    """The layer with the bias that makes the means of its output channels, before the activation, what they were:
 
-    real_sums : what the product's sums and biases are for real activations [B, ...], as network.layers.Product has it.
-    inputs : batches [B, ...] of real numbers that go into the layer in the float network. values : the real numbers
-    that codes stand for at the same place of the quantized network.
+        bias' = mean(x w + bias) - mean(x^ w^)
+
+    inputs : batches [B, ...] of x, real numbers that go into the layer in the float network. values : of x^, what codes
+    stand for at the same place of the quantized network. w^ : what the weights stand for.
     """
-    error, count = np.zeros(layer.w.shape[1]), 0
-    for x, quantized in zip(inputs, values, strict=True):
-        differences = real_sums(quantized) - layer.sums(np.asarray(x, np.float64))
-        rows = differences.reshape(-1, differences.shape[-1])
-        error, count = error + rows.sum(axis=0), count + len(rows)
-    return replace(layer, bias=(layer.bias - error / count).astype(layer.bias.dtype))
+    quantized = replace(layer, w=weights.real, bias=np.zeros(layer.w.shape[1]))
+    total, count = np.zeros(layer.w.shape[1]), 0
+    for one, other in zip(inputs, values, strict=True):
+        missing = layer.sums(np.asarray(one, np.float64)) - quantized.sums(np.asarray(other, np.float64))
+        rows = missing.reshape(-1, missing.shape[-1])
+        total, count = total + rows.sum(axis=0), count + len(rows)
+    return replace(layer, bias=(total / count).astype(layer.bias.dtype))

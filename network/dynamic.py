@@ -68,7 +68,8 @@ class DynamicProduct:
         return self._operands(self.taken(values))
 
     def _operands(self, found):
-        return operands(self.spec, {**self.weights.arrays, **found.arrays})
+        zero = {"w_zero_point": self.weights.grid.zero_point} if self.spec.w_zero_point else {}
+        return operands(self.spec, {**self.weights.arrays, **zero, **found.arrays})
 
     def run(self, values) -> np.ndarray:
         """float32 [B, ..., N]. Raises ValueError for values that are not finite."""
@@ -101,10 +102,6 @@ class DynamicProduct:
             return self.weights.grid.scale
         places = self.spec.weights.fraction + (self.weights.scale_fmt.fraction if self.weights.scale_fmt else 0)
         return np.ldexp(self.weights.grid.scale.astype(np.float64), places).astype(np.float32)
-
-    def real_sums(self, values) -> np.ndarray:
-        """Sums and biases in float64, [B, ..., N], for real activations as they come."""
-        return self._sums(self.rows(values).astype(np.float64))
 
 
 @dataclass(frozen=True)

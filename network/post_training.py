@@ -84,8 +84,7 @@ def _quantized(layer, x, y, data, recipe):
     if "adaround" in recipe.corrections:
         weights = adaptively_rounded(layer, weights, data.inputs, data.values(x), seed=recipe.seed)
     if "bias" in recipe.corrections:
-        first = _product(layer, weights, x, y, recipe)
-        layer = bias_corrected(layer, first.real_sums, data.inputs, data.values(x))
+        layer = bias_corrected(layer, weights, data.inputs, data.values(x))
     return _product(layer, weights, x, y, recipe)
 
 

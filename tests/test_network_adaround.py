@@ -1,0 +1,136 @@
+"""Adaptive rounding: neighbours of each weight, a loss below that of the nearest codes, the same result each time."""
+
+from dataclasses import replace
+from itertools import product as choices
+
+import numpy as np
+import pytest
+import small_networks
+
+from network.adaround import adaptively_rounded
+from network.float_network import Linear
+from network.neighbours import next_codes
+from network.post_training import quantize
+from network.recipe import Recipe
+from network.shapes import Window
+from network.weights import quantized_weights
+
+FORMATS = (
+    *("int2", "int4", "uint4", "q1.4", "sm3", "ternary", "bipolar", "pot3", "apot3", "codebook2"),
+    *("float4_e2m1fn", "float8_e4m3fn", "mxfp4", "mxint8", "nvfp4"),
+)
+
+
+def layer_and_data(rng, activation="relu", k=24, n=6, count=300):
+    """A dense layer, correlated inputs and the same in steps of 1/8."""
+    layer = small_networks.linear(rng, "a", k, n, activation)
+    x = (rng.normal(0, 1, (count, 5)) @ rng.normal(0, 0.5, (5, k)) + rng.normal(0, 0.2, (count, k))).astype(np.float32)
+    return (
+        layer,
+        [x[: count // 3], x[count // 3 :]],
+        [np.rint(8 * one) / 8 for one in (x[: count // 3], x[count // 3 :])],
+    )
+
+
+def loss(layer, w, inputs, values):
+    found = 0.0
+    for x, quantized in zip(inputs, values, strict=True):
+        y = replace(layer, w=w.astype(np.float64)).run(quantized)
+        found += np.square(y - layer.run(x.astype(np.float64))).sum(axis=0)
+    return found
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_neighbours_of_each_code(name):
+    """By all real numbers that the codes of its column, or of its block, stand for."""
+    w = np.random.default_rng(1).normal(0, 0.2, (20, 3)).astype(np.float32)
+    weights = quantized_weights(w, name, Recipe())
+    own = weights.real
+    lo, hi = weights.grid.fmt.code_range
+    every = []
+    for code in range(lo, hi + 1):
+        if getattr(weights.grid.fmt, "is_number", lambda code: True)(code):
+            every.append(weights.with_codes(np.full(w.shape, code)).real)
+    every = np.stack(every)
+    if name in ("int2", "int4", "mxint8"):
+        every = every[1:]
+    for direction in (-1, 1):
+        found = weights.with_codes(next_codes(weights, direction)).real
+        beyond = every > own if direction > 0 else every < own
+        nearest = np.where(beyond, every, np.inf * direction)
+        expected = nearest.min(axis=0) if direction > 0 else nearest.max(axis=0)
+        assert found.tolist() == np.where(np.isfinite(expected), expected, own).tolist()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("activation", ["none", "relu6"])
+def test_each_weight_goes_to_a_neighbour_and_no_column_loses(name, activation):
+    layer, inputs, values = layer_and_data(np.random.default_rng(2), activation)
+    weights = quantized_weights(layer.w, name, Recipe())
+    found = adaptively_rounded(layer, weights, inputs, values, seed=1)
+    low, high = (weights.with_codes(next_codes(weights, direction)).real for direction in (-1, 1))
+    assert ((found.real == weights.real) | (found.real == low) | (found.real == high)).all()
+    before, after = (loss(layer, one.real, inputs, values) for one in (weights, found))
+    assert (after <= before * (1 + 1e-6)).all()
+    fine = name in ("float8_e4m3fn", "mxint8")
+    assert after.sum() < before.sum() * (0.97 if fine else 0.75)
+
+
+def test_it_depends_on_its_seed_alone():
+    layer, inputs, values = layer_and_data(np.random.default_rng(3), k=60, n=20)
+    weights = quantized_weights(layer.w, "int4", Recipe())
+    found = [adaptively_rounded(layer, weights, inputs, values, seed=seed).arrays["w"].tolist() for seed in (1, 1, 2)]
+    assert found[0] == found[1] != found[2]
+
+
+def test_it_comes_near_what_trying_all_finds():
+    """Eight weights in each of 40 columns, 256 ways to round them: most of what the best one gains is gained."""
+    layer, inputs, values = layer_and_data(np.random.default_rng(4), "none", k=8, n=40)
+    weights = quantized_weights(layer.w, "int3", Recipe())
+    own, w = weights.arrays["w"], layer.w
+    low = np.where(weights.real > w, next_codes(weights, -1), own)
+    high = np.where(weights.real > w, own, next_codes(weights, 1))
+    ways = choices((False, True), repeat=8)
+    rounded = (weights.with_codes(np.where(np.array(up)[:, None], high, low)).real for up in ways)
+    best = np.min([loss(layer, one, inputs, values) for one in rounded], axis=0)
+    nearest = loss(layer, weights.real, inputs, values)
+    found = loss(layer, adaptively_rounded(layer, weights, inputs, values, seed=1).real, inputs, values)
+    assert (best <= found * (1 + 1e-9)).all() and (found <= nearest * (1 + 1e-9)).all()
+    assert (nearest - found).sum() > 0.7 * (nearest - best).sum()
+
+
+def test_nearest_codes_stay_where_nothing_can_be_gained():
+    layer = Linear("a", np.array([[1.0, -7.0], [7.0, 3.0]], np.float32), np.zeros(2, np.float32))
+    x = [np.random.default_rng(5).normal(0, 1, (40, 2)).astype(np.float32)]
+    weights = quantized_weights(layer.w, "int4", Recipe(granularity="tensor"))
+    found = adaptively_rounded(layer, weights, x, x, seed=1)
+    assert found.arrays["w"].tolist() == weights.arrays["w"].tolist() == [[1, -7], [7, 3]]
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_convolutions(depthwise):
+    rng = np.random.default_rng(6)
+    window = Window((3, 2), (2, 1), padding=((1, 0), (1, 1)))
+    layer = small_networks.linear(rng, "c", 6 if depthwise else 18, 6, window=window, depthwise=depthwise)
+    x = [np.cumsum(rng.normal(0, 0.3, (10, 7, 6, 3)), axis=1).astype(np.float32)]
+    weights = quantized_weights(layer.w, "int3", Recipe())
+    found = adaptively_rounded(layer, weights, x, x, seed=1)
+    losses = [
+        np.square(replace(layer, w=one.real.astype(np.float32)).run(x[0]) - layer.run(x[0])).mean()
+        for one in (weights, found)
+    ]
+    assert losses[1] < losses[0] * 0.8
+
+
+def test_whole_networks_gain():
+    rng = np.random.default_rng(7)
+    network = small_networks.mlp(rng, (20, 24, 24, 6))
+    mix = rng.normal(0, 0.5, (6, 20))
+    x = (rng.normal(0, 1, (600, 6)) @ mix).astype(np.float32)
+    losses = [
+        np.square(
+            quantize(network, [x[:400]], Recipe(weights="int3", corrections=one)).run(x[400:]) - network.run(x[400:])
+        ).mean()
+        for one in ((), ("adaround",))
+    ]
+    assert losses[1] < losses[0] * 0.5
