@@ -65,21 +65,21 @@ class DynamicProduct:
 
     def given(self, values) -> Operands:
         """What the array takes for real activations [B, ...]. Raises ValueError for values that are not finite."""
-        return self._operands(self.taken(values))
-
-    def _operands(self, found):
         zero = {"w_zero_point": self.weights.grid.zero_point} if self.spec.w_zero_point else {}
-        return operands(self.spec, {**self.weights.arrays, **zero, **found.arrays})
+        return operands(self.spec, {**self.weights.arrays, **zero, **self.taken(values).arrays})
 
     def run(self, values) -> np.ndarray:
         """float32 [B, ..., N]. Raises ValueError for values that are not finite."""
-        found = self.taken(values)
-        sums = golden(self.spec, self._operands(found))
+        return self.outputs(golden(self.spec, self.given(values)), values)
+
+    def outputs(self, y, values) -> np.ndarray:
+        """What becomes of the array's outputs y [M, N] for these activations, float32 [B, ..., N]."""
+        a_scale = self.taken(values).scale
         if self.spec.is_float_sum:
-            real, a_scale = float32_values(sums), found.scale
+            sums = float32_values(y)
         else:
-            real, a_scale = sums.astype(np.float32), np.ldexp(found.scale, -self.spec.activations.fraction)
-        return self._finished(real * (a_scale * self.w_scale) + self.bias, values)
+            sums, a_scale = np.asarray(y).astype(np.float32), np.ldexp(a_scale, -self.spec.activations.fraction)
+        return self._finished(sums * (a_scale * self.w_scale) + self.bias, values)
 
     def fake(self, values) -> np.ndarray:
         """The same in float64 on the real numbers that codes stand for."""
