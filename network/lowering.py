@@ -80,7 +80,6 @@ def _scaled(layer, weights, x, y, recipe):
         fields |= {"bias": Integer(bits, signed=True), "y_zero_point": y.zero_point != 0}
         return _product(layer, _spec(layer, weights, x, recipe, **fields), arrays, x, weights, y)
     spec = _spec(layer, weights, x, recipe, **fields)
-    arrays["y_zero_point"] = y.zero_point
     scales = {"a_scale": x.scale, "w_scale": weights.grid.scale, "y_scale": y.scale}
     arrays |= derived(spec, {**scales, "bias": bias, "y_zero_point": y.zero_point}, len(bias))
     real = Quantize(layer.name, y, before=_RELU.get(layer.activation, ()))

@@ -29,8 +29,7 @@ def groups(w, fmt: Format, recipe: Recipe, least_scale=0) -> QuantizedWeights:
     if isinstance(fmt, Bipolar) and (scales.values[wanted == 0] > 0).any():
         raise ValueError(f"a group of zeros needs a scale of zero with bipolar weights, and {scales.fmt} has none")
     step = np.where(scales.values > 0, scales.values, 1)
-    used = np.where(over(scales.values.T, "group", recipe.group, len(w)) > 0, w, 0)
-    codes = rule.codes(used, fmt, over(step.T, "group", recipe.group, len(w)), recipe)
+    codes = rule.codes(w, fmt, over(step.T, "group", recipe.group, len(w)), recipe)
     fields = {"weights": fmt, "block": recipe.group, **scales.spec_fields}
     return QuantizedWeights(fields, {"w": codes, "w_block_scale": scales.codes}, Grid(fmt, scales.unit))
 

@@ -134,3 +134,14 @@ def test_whole_networks_gain():
         for one in ((), ("adaround",))
     ]
     assert losses[1] < losses[0] * 0.5
+
+
+def test_the_seed_of_a_recipe_is_used():
+    rng = np.random.default_rng(8)
+    network = small_networks.mlp(rng, (60, 20))
+    x = small_networks.inputs(rng, network, 300)
+    found = [
+        quantize(network, [x], Recipe(weights="int4", corrections=("adaround",), seed=seed)).products[0].arrays["w"]
+        for seed in (1, 2)
+    ]
+    assert (found[0] != found[1]).any()

@@ -72,6 +72,15 @@ def test_schemes_of_signed_integers(fields, expected):
     assert (float(grid.scale), grid.zero_point) == (np.float32(expected[0]), expected[1])
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_formats_without_a_sign_are_never_symmetric(method):
+    found = [
+        grid_of(batches_of(4), "uint8", Recipe(activation_range=method, percent=98.0, symmetric=symmetric))
+        for symmetric in (False, True)
+    ]
+    assert (found[0].scale, found[0].zero_point) == (found[1].scale, found[1].zero_point)
+
+
 def test_ranges_hold_zero_and_what_relu_leaves_starts_there():
     above, below = ([np.array([lo, 3.0])] for lo in (1.0, 0.0))
     for batches in (above, below):
@@ -145,13 +154,13 @@ def test_pools_keep_the_grid_where_the_platform_works_on_codes(platform, same):
 def test_a_pool_by_a_shift_has_a_multiple_of_the_scale():
     rng = np.random.default_rng(1)
     network = small_networks.cnn(rng)
-    plain = FloatAveragePool("mean", Window((3, 2)))
-    layers = (*network.layers[:3], small_networks.linear(rng, "c2", 10, 6, window=Window((1, 1))), plain)
-    small = FloatNetwork("n", network.shape, layers)
     batches = [np.abs(small_networks.inputs(rng, network))]
-    grids = calibrated(small, batches, Recipe(platform="qonnx", output="uint8"))
-    # six codes of eight bits have sums of eleven: three are shifted away
-    assert float(grids["mean"].scale) == pytest.approx(float(grids["c2"].scale) * 8 / 6)
+    before = (*network.layers[:3], small_networks.linear(rng, "c2", 10, 6, window=Window((1, 1))))
+    # of six codes of eight bits the sums have eleven: three are shifted away; of four codes two
+    for kernel, factor in (((3, 2), 8 / 6), ((2, 2), 1)):
+        small = FloatNetwork("n", network.shape, (*before, FloatAveragePool("mean", Window(kernel))))
+        grids = calibrated(small, batches, Recipe(platform="qonnx", output="uint8"))
+        assert float(grids["mean"].scale) == pytest.approx(float(grids["c2"].scale) * factor)
     with pytest.raises(ValueError, match="^layer mean: average pooling by a shift takes neither zero points nor padd"):
         calibrated(network, batches, Recipe(platform="qonnx", output="uint8"))
     with pytest.raises(ValueError, match="^layer mean: platform 'finn' has no rule for average pooling$"):

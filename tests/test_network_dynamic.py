@@ -8,6 +8,7 @@ from golden.block_formats import NAMED_BLOCKS
 from golden.formats import parse
 from golden.tensors import accumulators
 from network.dynamic import DynamicProduct, RealEntry, RealExit
+from network.dynamic_activations import taken
 from network.elementwise import Step
 from network.float_network import FloatAveragePool, FloatNetwork
 from network.grid import Grid
@@ -45,6 +46,18 @@ def test_each_layer_by_hand():
         assert layer.run(x).tolist() == expected.tolist()
         x = expected
     assert quantized.run(X).tolist() == x.tolist()
+
+
+def test_scales_are_formed_in_float32():
+    """As DynamicQuantizeLinear has it: in float64 some of these zero points and scales are others."""
+    rng = np.random.default_rng(7)
+    for _ in range(300):
+        x = (rng.normal(rng.normal(), 1, (1, 9)) * 10.0 ** rng.uniform(-3, 3)).astype(np.float32)
+        lo, hi = np.float32(min(x.min(), 0)), np.float32(max(x.max(), 0))
+        scale = np.float32((hi - lo) / np.float32(255))
+        found = taken("uint8", x, x.min(), x.max())
+        assert found.scale == scale
+        assert found.arrays["a_zero_point"] == int(np.rint(np.clip(np.float32(0) - lo / scale, 0, 255)))
 
 
 def test_batches_have_their_own_ranges():

@@ -12,6 +12,7 @@ from network.grid import Grid
 from network.layers import Product
 from network.recipe import Recipe
 from network.weights import quantized_weights
+from network.weights_levels import nearest_codes
 
 K, N, GROUP = 37, 5, 8
 E4M3, E2M3, E2M1 = (
@@ -86,6 +87,21 @@ def test_bipolar_weights(granularity):
         assert 0 < found[:, 2].max() < 1e-6
         found, expected = np.delete(found, 2, 1), np.delete(expected, 2, 1)
     assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_ties_go_to_the_even_code():
+    w = np.array([[7, 0.5, 1.5, -0.5, -2.5, 3.5, -7]], np.float32).T
+    codes = {name: quantized_weights(w, name, Recipe()).arrays["w"][:, 0].tolist() for name in ("int4", "sm4", "uint4")}
+    even = [7, 0, 2, 0, -2, 4, -7]
+    assert codes == {"int4": even, "sm4": [7, 0, 2, 0, 10, 4, 15], "uint4": [code + 8 for code in even]}
+    # of powers of two the one nearer to zero
+    fixed = quantized_weights(np.array([[0.25], [0.75], [1.25], [-0.75]]), "q3.1", Recipe())
+    assert fixed.arrays["w"][:, 0].tolist() == [0, 2, 2, -2]
+    assert on_levels(np.array([[3.0], [-3.0], [1.5]]), parse("pot3"), 1.0) == [2, -2, 1]
+
+
+def on_levels(w, fmt, step):
+    return fmt.decode(nearest_codes(w, fmt, step, Recipe()))[:, 0].tolist()
 
 
 def test_unsigned_weights_have_a_zero_point():
