@@ -2,7 +2,6 @@
 
 import difflib
 import re
-import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from .blocks import with_blocks
 from .errors import InputError, as_input_error
 from .npz import read_npz
 from .platform import with_accumulator, with_platform
+from .toml_file import read_table
 
 FORMATS = ("activations", "weights", "a_block_scale", "w_block_scale", "bias", "output", "table_input")
 FIELDS = tuple(field.name for field in fields(Spec))
@@ -29,12 +29,7 @@ MAX_TOML_BYTES = 1 << 20
 
 def read_toml(path: Path) -> dict:
     """Fields of a design file, not checked yet. Raises InputError."""
-    with as_input_error(OSError, prefix=f"cannot read {path}"), path.open("rb") as file:
-        text = file.read(MAX_TOML_BYTES + 1)
-    if len(text) > MAX_TOML_BYTES:
-        raise InputError(f"{path}: a design file has at most {MAX_TOML_BYTES} bytes")
-    with as_input_error(ValueError, RecursionError, prefix=str(path)):
-        given = tomllib.loads(text.decode())
+    given = read_table(path, MAX_TOML_BYTES, "a design file")
     for name in given:
         if name not in FIELDS:
             close = difflib.get_close_matches(name, FIELDS, n=1)

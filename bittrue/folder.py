@@ -65,14 +65,19 @@ def create(path: Path, spec: Spec, verilog: str) -> Folder:
 
 def check_place(path: Path):
     """Raises InputError unless a build folder may be put there: nothing, an empty folder or another build folder."""
+    check_free(path, "build", _is_build_folder)
+
+
+def check_free(path: Path, kind: str, is_ours):
+    """Raises InputError unless there is nothing at the path, an empty folder, or one of a kind that may be replaced."""
     with writing(path):
         try:
             path.stat()
         except FileNotFoundError:
             return
-        free = path.is_dir() and (not any(path.iterdir()) or _is_build_folder(path))
+        free = path.is_dir() and (not any(path.iterdir()) or is_ours(path))
     if not free:
-        raise InputError(f"{path} exists and is not a build folder; give another --out")
+        raise InputError(f"{path} exists and is not a {kind} folder; give another --out")
 
 
 @contextmanager
