@@ -27,7 +27,7 @@ bench: $(VENV)/ready
 ORACLES := .venv-oracles
 ORACLES_FROM ?= oracles.txt oracles-torch.txt
 oracles: $(ORACLES)/ready $(VENV)/ready
-	$(ORACLES)/bin/python -m pytest --noconftest -rs tests/test_oracle_*.py
+	$(ORACLES)/bin/python -m pytest --noconftest -rs tests/test_oracle_*.py tests/test_train_*.py
 	rm -rf build/oracles
 	$(ORACLES)/bin/python tests/oracle_products.py build/oracles
 	$(BIN)/python -m pytest -n 2 -rs tests/test_sim_products.py

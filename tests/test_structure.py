@@ -1,4 +1,4 @@
-"""Imports run one way: golden <- hdl <- sim <- bittrue, and golden <- network <- bittrue."""
+"""Imports run one way: golden <- hdl <- sim <- bittrue, and golden <- network <- bittrue; network <- train."""
 
 import ast
 from pathlib import Path
@@ -8,11 +8,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 COCOTB = {"cocotb", "cocotb_bus", "cocotb_tools", "cocotbext"}
 FORBIDDEN = {
-    "golden": {"amaranth", "pyosys", "network", "hdl", "sim", "bittrue", "onnx", *COCOTB},
-    "network": {"amaranth", "pyosys", "hdl", "sim", "bittrue", *COCOTB},
-    "hdl": {"network", "sim", "bittrue", *COCOTB},
-    "sim": {"network", "bittrue"},
-    "bittrue": {"tests", "benchmarks"},
+    "golden": {"amaranth", "pyosys", "network", "hdl", "sim", "bittrue", "train", "torch", "onnx", *COCOTB},
+    "network": {"amaranth", "pyosys", "hdl", "sim", "bittrue", "train", "torch", *COCOTB},
+    "hdl": {"network", "sim", "bittrue", "train", "torch", *COCOTB},
+    "sim": {"network", "bittrue", "train", "torch"},
+    "bittrue": {"tests", "benchmarks", "train", "torch"},
+    "train": {"amaranth", "pyosys", "hdl", "sim", "bittrue", "tests", "benchmarks", "examples", *COCOTB},
 }
 
 
@@ -67,6 +68,9 @@ PLANTED = [
     ("hdl", "import cocotb_tools.runner", "cocotb_tools"),
     ("sim", "import bittrue.__main__", "bittrue"),
     ("bittrue", "from tests import oracle", "tests"),
+    ("bittrue", "def late():\n    import torch", "torch"),
+    ("network", "from train.network import export", "train"),
+    ("train", "from hdl.verilog import emit", "hdl"),
 ]
 
 
@@ -82,6 +86,7 @@ ALLOWED = [
     ("sim", "import cocotb\nfrom hdl.verilog import emit\nfrom golden.tensors import golden"),
     ("network", "import onnx\nfrom golden.spec import Spec"),
     ("bittrue", "import golden, network, hdl, sim"),
+    ("train", "import torch\nfrom network.network import Network\nfrom golden.spec import Spec"),
 ]
 
 
