@@ -14,11 +14,9 @@ from pathlib import Path
 from golden.block_formats import NAMED_BLOCKS
 from golden.formats import parse
 from golden.spec import Spec
+from hdl.cells import WITHOUT_DSP, Cells, cells, report_of
 from hdl.element import element_latency
 from hdl.verilog import run_yosys, to_verilog
-
-from .luts import FLOWS, report_of
-from .requantizers import Cells, cells
 
 NAMES = ("mxfp4", "mxint8")
 SUMS = ("no scales", "exact", "float32")
@@ -39,9 +37,9 @@ def element(name, sums) -> Spec:
 
 
 def measured(name, sums, target) -> Cells:
-    """Cells of the element for a target of benchmarks.luts.FLOWS."""
+    """Cells of the element for a target of hdl.cells.WITHOUT_DSP."""
     spec = element(name, sums)
-    return cells(report_of(to_verilog(spec), FLOWS[target].format(top=f"{spec.name}_pe")))
+    return cells(report_of(to_verilog(spec), WITHOUT_DSP[target].format(top=f"{spec.name}_pe")))
 
 
 def levels(name, sums):
@@ -56,11 +54,11 @@ def levels(name, sums):
 
 def table():
     """Rows of the table, the header first."""
-    yield "element", "sums", "accumulator", "latency", *FLOWS, "levels"
-    yield ("---",) * (5 + len(FLOWS))
+    yield "element", "sums", "accumulator", "latency", *WITHOUT_DSP, "levels"
+    yield ("---",) * (5 + len(WITHOUT_DSP))
     for name in NAMES:
         for sums in SUMS:
             spec = element(name, sums)
             width = "float32" if spec.is_float_sum else f"{spec.accumulator_width} bits"
-            counts = [str(measured(name, sums, target)) for target in FLOWS]
+            counts = [str(measured(name, sums, target)) for target in WITHOUT_DSP]
             yield name, sums, width, element_latency(spec), *counts, levels(name, sums)

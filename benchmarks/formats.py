@@ -3,7 +3,9 @@
 A format that an element takes as it is, beside the integer that it would be decoded to at the edge.
 """
 
-from .luts import FLOWS, element
+from hdl.cells import WITHOUT_DSP
+
+from .luts import element
 
 ACTIVATIONS = "int8"
 LANES = 4
@@ -12,10 +14,14 @@ CASES = (("pot4", "int8"), ("apot5", "int7"), ("apot7", "int15"))
 
 def table():
     """Rows of the table, the header first."""
-    yield "weights", "decoded to", *(f"{target} {kind} LUT / FF" for target in FLOWS for kind in ("coded", "decoded"))
-    yield ("---",) * (2 + 2 * len(FLOWS))
+    yield (
+        "weights",
+        "decoded to",
+        *(f"{target} {kind} LUT / FF" for target in WITHOUT_DSP for kind in ("coded", "decoded")),
+    )
+    yield ("---",) * (2 + 2 * len(WITHOUT_DSP))
     for coded, decoded in CASES:
-        yield coded, decoded, *(counted(name, target) for target in FLOWS for name in (coded, decoded))
+        yield coded, decoded, *(counted(name, target) for target in WITHOUT_DSP for name in (coded, decoded))
 
 
 def counted(weights, target):

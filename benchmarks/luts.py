@@ -6,18 +6,12 @@ Deterministic. LUTs are LUT1-6 (xc7), LUT4 + 2 CCU2C (ecp5), SB_LUT4 (ice40) of 
 """
 
 import re
-import tempfile
-from pathlib import Path
 
 from golden.formats import parse
 from golden.spec import Spec
-from hdl.verilog import run_yosys, to_verilog
+from hdl.cells import WEIGHTS, WITHOUT_DSP, report_of
+from hdl.verilog import to_verilog
 
-FLOWS = {
-    "xc7": "synth_xilinx -family xc7 -nodsp -noiopad -noclkbuf -flatten -top {top}",
-    "ecp5": "synth_ecp5 -nodsp -top {top}",
-    "ice40": "synth_ice40 -top {top}",
-}
 CASES = (
     ("int4", "int4", 4),
     ("int4", "int4", 16),
@@ -25,7 +19,6 @@ CASES = (
     ("int8", "int8", 4),
     ("bipolar", "bipolar", 64),
 )
-WEIGHTS = {"CCU2C": 2}
 
 
 def table():
@@ -33,7 +26,7 @@ def table():
     yield "element", "target", "logic LUT", "logic FF", "dsp LUT", "dsp FF", "plain LUT", "plain FF", "best / plain LUT"
     yield ("---",) * 9
     for case in CASES:
-        for target in FLOWS:
+        for target in WITHOUT_DSP:
             counts = [element(*case, style, target) for style in ("logic", "dsp")]
             counts.append(synthesize(plain(*case), "plain", target))
             ratio = min(counts[0][0], counts[1][0]) / counts[2][0]
@@ -59,17 +52,8 @@ def _spec(activations, weights, lanes, style="logic"):
 
 
 def synthesize(verilog, top, target):
-    """(LUTs, flip-flops) of module `top` in a Verilog text, for a target of FLOWS."""
-    return counts(report_of(verilog, FLOWS[target].format(top=top)))
-
-
-def report_of(verilog, flow):
-    """What Yosys' last `stat` says of a Verilog text after a synthesis command."""
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "design.v"
-        source.write_text(verilog)
-        log = run_yosys(f"read_verilog {source}", flow, "stat")
-    return log[log.rindex("Number of cells") if "Number of cells" in log else log.rindex("=== ") :]
+    """(LUTs, flip-flops) of module `top` in a Verilog text, for a target of hdl.cells.WITHOUT_DSP."""
+    return counts(report_of(verilog, WITHOUT_DSP[target].format(top=top)))
 
 
 def counts(report):

@@ -11,22 +11,23 @@ Deterministic. LUTs are those of benchmarks.luts; no place and route.
 from golden.formats import parse
 from golden.precision import MODES
 from golden.spec import Spec
+from hdl.cells import WITHOUT_DSP
 from hdl.verilog import to_verilog
 
-from .luts import FLOWS, synthesize
+from .luts import synthesize
 
 LANES = (1, 4)
 
 
 def table():
     """Rows of the table, the header first."""
-    yield "element", *(f"{target} LUT / FF" for target in FLOWS), "products per cycle"
-    yield ("---",) * (len(FLOWS) + 2)
+    yield "element", *(f"{target} LUT / FF" for target in WITHOUT_DSP), "products per cycle"
+    yield ("---",) * (len(WITHOUT_DSP) + 2)
     for lanes in LANES:
         for name in ("scalable", "8x8 alone", "four sets"):
-            counts = ("{} / {}".format(*measured(name, lanes, target)) for target in FLOWS)
+            counts = ("{} / {}".format(*measured(name, lanes, target)) for target in WITHOUT_DSP)
             yield f"{name}, {lanes} lane{'s' * (lanes > 1)}", *counts, _products(name, lanes)
-    counts = ("{} / {}".format(*measured("bit_serial", 64, target)) for target in FLOWS)
+    counts = ("{} / {}".format(*measured("bit_serial", 64, target)) for target in WITHOUT_DSP)
     yield "bit_serial, 64 lanes", *counts, "64 / (bits of A * bits of W)"
 
 

@@ -8,45 +8,15 @@ Deterministic: cells of `stat`, no place and route.
 """
 
 import math
-import re
-from dataclasses import dataclass
 
 from golden.formats import parse
 from golden.spec import Spec
+from hdl.cells import WITH_DSP, cells, report_of
 from hdl.requantize import requantizer_latency
 from hdl.verilog import to_verilog
 
-from .luts import WEIGHTS, report_of
-
-FLOWS = {
-    "xc7": "synth_xilinx -family xc7 -noiopad -noclkbuf -flatten -top {top}",
-    "ecp5": "synth_ecp5 -top {top}",
-    "ice40": "synth_ice40 -dsp -top {top}",
-}
-KINDS = {
-    "lut": r"LUT\d|SB_LUT4|CCU2C|SRL",
-    "ff": r"FD|TRELLIS_FF|SB_DFF",
-    "dsp": r"DSP48|MULT18|SB_MAC16",
-    "lut_ram": r"RAM\d+[MDX]|TRELLIS_DPR",
-    "block_ram": r"RAMB|DP16KD|SB_RAM40",
-}
 TANH = tuple(round(127 * math.tanh(code / 32)) for code in range(-128, 128))
 OPERANDS = {"activations": parse("int8"), "weights": parse("int8"), "rows": 1, "cols": 1, "depth": 1024}
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Cells of a synthesized module, by kind."""
-
-    lut: int
-    ff: int
-    dsp: int
-    lut_ram: int
-    block_ram: int
-
-    def __str__(self):
-        named = {"DSP": self.dsp, "LUT RAM": self.lut_ram, "block RAM": self.block_ram}
-        return ", ".join([f"{self.lut} / {self.ff}", *(f"{count} {name}" for name, count in named.items() if count)])
 
 
 def _scaled(requantize, **fields):
@@ -77,24 +47,13 @@ CASES = {
 
 def table():
     """Rows of the table, the header first."""
-    yield "requantizer", "cycles", *(f"{target} LUT / FF" for target in FLOWS)
-    yield ("---",) * (2 + len(FLOWS))
+    yield "requantizer", "cycles", *(f"{target} LUT / FF" for target in WITH_DSP)
+    yield ("---",) * (2 + len(WITH_DSP))
     for name, spec in CASES.items():
-        yield name, requantizer_latency(spec), *(measured(name, target) for target in FLOWS)
+        yield name, requantizer_latency(spec), *(measured(name, target) for target in WITH_DSP)
 
 
 def measured(name, target):
-    """Cells of a requantizer of CASES, for a target of FLOWS."""
+    """Cells of a requantizer of CASES, for a target of hdl.cells.WITH_DSP."""
     spec = CASES[name]
-    return cells(report_of(to_verilog(spec), FLOWS[target].format(top=f"{spec.name}_requantize")))
-
-
-def cells(report):
-    """Cells by kind from a report of Yosys' `stat`."""
-    found = [(name, int(count)) for count, name in re.findall(r"^\s+(\d+)\s+(\S+)$", report, re.M)]
-    return Cells(
-        **{
-            kind: sum(WEIGHTS.get(name, 1) * count for name, count in found if re.match(pattern, name))
-            for kind, pattern in KINDS.items()
-        }
-    )
+    return cells(report_of(to_verilog(spec), WITH_DSP[target].format(top=f"{spec.name}_requantize")))

@@ -2,9 +2,10 @@
 
 from golden.formats import parse
 from golden.spec import Spec
+from hdl.cells import WITHOUT_DSP
 from hdl.verilog import to_verilog
 
-from .luts import FLOWS, synthesize
+from .luts import synthesize
 
 PLAIN = """
 module plain(input clk, input [7:0] i, output reg [9:0] o);
@@ -21,7 +22,7 @@ def table():
     """Rows of the table, the header first."""
     yield "target", "LUT", "LUT with / and %"
     yield ("---",) * 3
-    for target in FLOWS:
+    for target in WITHOUT_DSP:
         yield target, unpacker(target)[0], synthesize(PLAIN, "plain", target)[0]
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import blocks, generation, luts, precision, requantizers, trits
-from benchmarks.requantizers import Cells
+from hdl.cells import WITHOUT_DSP, Cells
+from hdl.cells import cells as cells_of
 from hdl.verilog import to_verilog
 
 COUNTED_WITH = "0.70"
@@ -74,7 +75,7 @@ def test_luts_of_trits():
 
 def test_cells_of_a_report():
     log = " 3   LUT2\n 4   CCU2C\n 2   SRL16E\n 5   FDRE\n 6   DSP48E1\n 7   RAM64M\n 1   RAMB18E1\n 9   CARRY4\n"
-    cells = requantizers.cells(log)
+    cells = cells_of(log)
     assert cells == Cells(lut=3 + 8 + 2, ff=5, dsp=6, lut_ram=7, block_ram=1)
     assert str(cells) == "13 / 5, 6 DSP, 7 LUT RAM, 1 block RAM"
 
@@ -89,7 +90,7 @@ def test_cells_of_elements_whose_precision_is_chosen_at_run_time(name):
     assert precision.measured(name, 1, "xc7") == PRECISION[name]
 
 
-@pytest.mark.parametrize("target", luts.FLOWS)
+@pytest.mark.parametrize("target", WITHOUT_DSP)
 def test_logic_is_smaller_than_plain(target):
     case = ("int4", "int4", 4)
     assert luts.element(*case, "logic", target)[0] < 0.65 * luts.synthesize(luts.plain(*case), "plain", target)[0]
