@@ -19,7 +19,7 @@ import numpy as np
 from .exchange import CAUSES, GROUPS, Stages, entry_stages, input_stages, pool_stages, product_stages
 from .float_network import FloatNetwork
 from .grid import Grid
-from .layers import AveragePool, Product
+from .layers import AveragePool, Product, Quantize
 from .measure import Error
 from .network import Network
 from .reference import Reference, reference
@@ -101,8 +101,10 @@ def anatomy(network: Network, x, float_network: FloatNetwork | None = None, *, b
 
     Without one, against its own real numbers: fake quantization without the quantization. Real numbers are float64;
     `batch` examples are computed at a time. Raises ValueError where the networks do not belong together, for no
-    examples, and for tables.
+    examples, for tables, and for dynamic quantization.
     """
+    if not isinstance(network.entry, Quantize):
+        raise ValueError(f"network {network.name}: dynamic quantization is not taken apart")
     x = np.asarray(x)
     if x.shape[1:] != network.shape or not len(x):
         wanted = ", ".join(map(str, network.shape))

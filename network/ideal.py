@@ -11,9 +11,9 @@ from golden.requantize import requantize_array
 from golden.tensors import Operands, accumulators
 
 from .float_network import Linear
-from .layers import Product
+from .layers import BOUNDS, Product
 from .nearest import exact, nearest
-from .reference import BOUNDS, outputs
+from .reference import outputs
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,11 @@ import numpy as np
 from golden.formats import Integer
 
 from .elementwise import Step, applied
+from .equalize import equalized
 from .float_network import FloatNetwork, Linear
-from .layers import AveragePool, Product, mean
+from .layers import BOUNDS, AveragePool, Product, mean
 from .network import Network
-
-BOUNDS = {"none": (-np.inf, np.inf), "relu": (0.0, np.inf), "relu6": (0.0, 6.0)}
+from .recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +98,11 @@ def reference(network: Network, float_network: FloatNetwork | None = None) -> Re
     _check_alike(network, float_network)
     layers = {layer.name: layer for layer in float_network.layers}
     return Reference(float_network.before, layers, {layer.name: layer for layer in float_network.linears})
+
+
+def compared(float_network: FloatNetwork, recipe: Recipe) -> FloatNetwork:
+    """The float network whose layers those of a network quantized by this recipe stand for: equalized, or as it is."""
+    return equalized(float_network) if "equalize" in recipe.corrections else float_network
 
 
 def _check_alike(network, float_network):

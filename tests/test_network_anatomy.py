@@ -20,7 +20,9 @@ from network.layers import AveragePool, Dequantize, Product, Quantize, sum_grid
 from network.measure import Error
 from network.nearest import nearest
 from network.network import Network
-from network.reference import outputs
+from network.post_training import quantize
+from network.recipe import Recipe
+from network.reference import compared, outputs
 from network.shapes import MaxPool, Reshape, Window
 from network.spread import Spread
 
@@ -227,6 +229,34 @@ def test_errors_are_those_of_golden_against_the_float_network():
     assert found.layers[1].local.noise == pytest.approx(np.sum(difference**2), rel=1e-3)
     assert found.output == found.layers[1].accumulated
     assert np.allclose(network.exit.run(traced["two"]), network.layers[1].y.values(traced["two"]))
+
+
+def test_a_network_that_was_equalized():
+    _, real, x = dense()
+    first = replace(real.layers[0], w=real.layers[0].w * np.float32([20, 1, 1, 0.1, 1, 1, 1, 5, 1]))
+    real, recipe = replace(real, layers=(first, real.layers[1])), Recipe(corrections=("equalize",))
+    network = quantize(real, [x], recipe)
+    plain, own = anatomy(network, x, real), anatomy(network, x, compared(real, recipe))
+    assert own.layers[0].accumulated.sqnr > 35 > 20 > plain.layers[0].accumulated.sqnr
+    assert own.output.sqnr == pytest.approx(plain.output.sqnr, rel=1e-4)
+    assert compared(real, Recipe()) is real
+
+
+def test_biases_that_are_corrected_take_error_back():
+    _, real, x = dense()
+    network = quantize(real, [x], Recipe(weights="int2", corrections=("bias",)))
+    found = anatomy(network, x, real)
+    taken = {change.cause: change.growth for change in found.layers[1].changes if change.place == "two"}
+    assert taken["weights"] > 0 > taken["bias"]
+
+
+@pytest.mark.parametrize("weights", ["int4", "ternary", "pot4", "codebook2", "mxfp4"])
+def test_every_kind_of_weights(weights):
+    _, real, x = dense()
+    found = anatomy(quantize(real, [x], Recipe(weights=weights)), x, real)
+    assert parts_of(found, "weights") > 0.8
+    growths = {change.cause: change.growth for change in found.chain if change.place == "two"}
+    assert abs(growths["scale"]) + abs(growths["rule"]) < 1e-3 * found.output.noise
 
 
 def test_half_a_range_clips():
@@ -502,7 +532,13 @@ def _float_sums():
     return replace(network, layers=(first, sums), exit=Dequantize("out", sums.y)), x
 
 
+def _dynamic():
+    _, real, x = dense()
+    return quantize(real, [x], Recipe(activation_range="dynamic")), x
+
+
 ERRORS = {
+    "network n: dynamic quantization is not taken apart": lambda: anatomy(*_dynamic()),
     "layer two: sums in float32 are not taken apart": lambda: anatomy(*_float_sums()),
     "inputs must have shape [B, 12] with B at least 1, not [0, 12]": lambda: anatomy(dense()[0], np.zeros((0, 12))),
     "layers of the quantized and of the float network must have the same names, not one, two and one, three": lambda: (
