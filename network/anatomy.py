@@ -16,8 +16,9 @@ from functools import reduce
 
 import numpy as np
 
-from .exchange import CAUSES, GROUPS, Stages, entry_stages, input_stages, pool_stages, product_stages
+from .exchange import CAUSES, GROUPS, Stages, entry_stages, function_stages, input_stages, pool_stages, product_stages
 from .float_network import FloatNetwork
+from .functions import Function
 from .grid import Grid
 from .layers import AveragePool, Product, Quantize
 from .measure import Error
@@ -26,14 +27,15 @@ from .reference import Reference, reference
 from .spread import Spread
 
 BATCH = 32
-INPUT = "inputs"  # where an exchange is of a layer's inputs
+COMPUTING = Product | AveragePool | Function
+INPUT = ""  # in place of a layer's name: what reaches the first layer; exchanges of a layer's inputs
 
 
 @dataclass(frozen=True)
 class Change:
     """What one exchange does to some outputs.
 
-    place : the layer, or INPUT; cause : a name of network.exchange.CAUSES.
+    place : the layer, or INPUT of the network's or the layer's inputs; cause : a name of network.exchange.CAUSES.
     step : the outputs after it against those before it, in steps of their grid.
     before, after : sum of squares of the error before and after it.
     """
@@ -154,13 +156,13 @@ def _part(network, real, spreads, x):
     last = list(values)[-1]
     chain = _Chain(values[last], network.grids[-1])
     stages = entry_stages(network.entry, x, values[INPUT], spreads[INPUT])
-    chain.take(INPUT, stages, lambda y: real.onward("", y))
+    chain.take(INPUT, stages, lambda y: real.onward(INPUT, y))
     entry_error = Error.between(values[INPUT], network.entry.y.values(codes), network.entry.y.scale)
     entry = LayerErrors(network.entry.name, entry_error, entry_error)
     layers, before = [], INPUT
     for layer, grid in zip(network.layers, network.grids[1:], strict=True):
         name = layer.name
-        if isinstance(layer, Product | AveragePool):
+        if isinstance(layer, COMPUTING):
             stages = layer_stages(real, layer, traced[before], spreads[name])
             chain.take(name, stages, lambda y, name=name: real.onward(name, y))
             _check_end(name, chain.reached, grid.values(traced[name]))
@@ -170,16 +172,19 @@ def _part(network, real, spreads, x):
     return entry, layers, chain.changes
 
 
-def layer_stages(real: Reference, layer: Product | AveragePool, codes, spread: Spread) -> Stages:
+def layer_stages(real: Reference, layer: Product | AveragePool | Function, codes, spread: Spread) -> Stages:
     """The exchanges of a layer for codes in."""
-    if isinstance(layer, AveragePool):
-        return pool_stages(layer, codes, spread)
-    return product_stages(layer, real.linears.get(layer.name), codes, spread)
+    match layer:
+        case Product():
+            return product_stages(layer, real.linears.get(layer.name), codes, spread)
+        case AveragePool():
+            return pool_stages(layer, codes, spread)
+    return function_stages(layer, codes, spread)
 
 
 def _local(real, layer, x, y, x_spread, y_spread, accumulated):
     """A layer's errors, for real inputs x that give real outputs y."""
-    if not isinstance(layer, Product | AveragePool):
+    if not isinstance(layer, COMPUTING):
         return LayerErrors(layer.name, accumulated)
     chain = _Chain(y, layer.y)
     chain.take(INPUT, input_stages(layer.x, x, x_spread), real.layers[layer.name].run)

@@ -12,6 +12,7 @@ import numpy as np
 from golden.formats import Integer
 
 from .float_network import Linear
+from .functions import Function
 from .grid import Grid
 from .ideal import Sums
 from .layers import AveragePool, Product, Quantize, mean
@@ -81,6 +82,13 @@ def pool_stages(layer: AveragePool, codes, spread: Spread) -> Stages:
     scale = np.float64(layer.x.scale)
     positions = np.rint(means * (scale / np.float64(layer.y.scale)))
     yield from quantized(layer.y, means * scale, positions, spread, layer.y.fmt.code_range)
+    yield "rule", layer.y.values(layer.run(codes))
+
+
+def function_stages(layer: Function, codes, spread: Spread) -> Stages:
+    """Of a function of codes, for codes in."""
+    real = layer.real(layer.x.values(codes))
+    yield from quantized(layer.y, real, np.rint(real / np.float64(layer.y.scale)), spread, layer.y.fmt.code_range)
     yield "rule", layer.y.values(layer.run(codes))
 
 

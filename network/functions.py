@@ -18,6 +18,14 @@ class _OfCodes:
     x: Grid = field(repr=False)
     y: Grid = field(repr=False)
 
+    def real(self, values) -> np.ndarray:
+        """The function of real numbers."""
+        raise NotImplementedError
+
+    def fake(self, values) -> np.ndarray:
+        """The same, on the grid y."""
+        return self.y.values(self.y.codes(self.real(values)))
+
 
 @dataclass(frozen=True, eq=False)
 class Rescale(_OfCodes):
@@ -29,8 +37,8 @@ class Rescale(_OfCodes):
         zero_points = {"x_zero_point": self.x.zero_point, "y_zero_point": self.y.zero_point}
         return platforms.rescale(self.platform, codes, **scales, **zero_points, y_format=str(self.y.fmt))
 
-    def fake(self, values) -> np.ndarray:
-        return self.y.values(self.y.codes(values))
+    def real(self, values) -> np.ndarray:
+        return np.asarray(values, np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +51,9 @@ class Softmax(_OfCodes):
         """Output codes, int64, [..., C]."""
         return platforms.softmax(self.platform, codes, x_scale=self.x.scale, beta=self.beta, x_format=str(self.x.fmt))
 
-    def fake(self, values) -> np.ndarray:
+    def real(self, values) -> np.ndarray:
         powers = np.exp(self.beta * (np.asarray(values) - np.max(values, axis=-1, keepdims=True)))
-        return self.y.values(self.y.codes(powers / powers.sum(axis=-1, keepdims=True)))
+        return powers / powers.sum(axis=-1, keepdims=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +65,8 @@ class Logistic(_OfCodes):
         where = {"x_scale": self.x.scale, "x_zero_point": self.x.zero_point, "x_format": str(self.x.fmt)}
         return platforms.logistic(self.platform, codes, **where)
 
-    def fake(self, values) -> np.ndarray:
-        return self.y.values(self.y.codes(1 / (1 + np.exp(-np.maximum(values, -700)))))
+    def real(self, values) -> np.ndarray:
+        return 1 / (1 + np.exp(-np.maximum(values, -700)))
 
 
 Function = Rescale | Softmax | Logistic

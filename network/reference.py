@@ -9,6 +9,7 @@ from golden.formats import Integer
 from .elementwise import Step, applied
 from .equalize import equalized
 from .float_network import FloatNetwork, Linear
+from .functions import Function
 from .layers import BOUNDS, AveragePool, Product, mean
 from .network import Network
 from .recipe import Recipe
@@ -18,13 +19,16 @@ from .recipe import Recipe
 class OwnNumbers:
     """A quantized layer on real numbers: with its weights and biases as they are, its outputs not quantized."""
 
-    layer: Product | AveragePool
+    layer: Product | AveragePool | Function
 
     def run(self, x) -> np.ndarray:
         """float64. Raises ValueError for a table, whose function the design does not say."""
-        if isinstance(self.layer, AveragePool):
-            return mean(self.layer.window, x)
-        return outputs(self.layer, self.layer.real_sums(x))
+        match self.layer:
+            case Product():
+                return outputs(self.layer, self.layer.real_sums(x))
+            case AveragePool():
+                return mean(self.layer.window, x)
+        return self.layer.real(x)
 
 
 def outputs(layer: Product, sums) -> np.ndarray:
@@ -91,7 +95,7 @@ def reference(network: Network, float_network: FloatNetwork | None = None) -> Re
     """
     if float_network is None:
         layers = {
-            layer.name: OwnNumbers(layer) if isinstance(layer, Product | AveragePool) else layer
+            layer.name: OwnNumbers(layer) if isinstance(layer, Product | AveragePool | Function) else layer
             for layer in network.layers
         }
         return Reference(network.entry.before, layers, {})

@@ -32,12 +32,12 @@ class Spread:
         return (self.hi - self.lo) / (codes - 1)
 
     def start(self, scale, codes, given) -> int:
-        """The least k of `codes` consecutive multiples k * scale that best cover the numbers.
+        """The least k of `codes` consecutive multiples k * scale, zero among them, that best cover the numbers.
 
         Best: with the least sum of squares of what is left over of each bin that lies beyond, half a step being
         rounded away; `given` where none is better. That sum is convex in k, so comparing neighbours finds its least.
         """
-        below, above = int(np.floor(self.lo / scale)) - codes, int(np.ceil(self.hi / scale)) + 1
+        below, above = 1 - codes, 0
         while below < above:
             middle = (below + above) // 2
             if self._beyond(middle, scale, codes) <= self._beyond(middle + 1, scale, codes):

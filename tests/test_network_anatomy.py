@@ -14,6 +14,7 @@ from network.anatomy import INPUT, anatomy, shares
 from network.elementwise import Step
 from network.exchange import CAUSES, GROUPS, product_stages
 from network.float_network import FloatAveragePool, FloatNetwork, Linear
+from network.functions import Logistic, Rescale, Softmax
 from network.grid import Grid
 from network.histograms import CodeHistogram, histograms
 from network.layers import AveragePool, Dequantize, Product, Quantize, sum_grid
@@ -122,7 +123,7 @@ def test_the_best_place_of_a_grid(scale):
     spread = Spread.empty(values.min(), values.max()).with_(values[:100]).with_(values[100:])
     assert spread.step(16) == (values.max() - values.min()) / 15
     found = spread.start(scale, 16, 5)
-    best = min(left_over(values, start, scale, 16) for start in range(-200, 200))
+    best = min(left_over(values, start, scale, 16) for start in range(-15, 1))
     assert left_over(values, found, scale, 16) <= best * 1.002 + 1e-6
     assert spread.start(1.0, 16, -3) == -3  # where nothing is left over, where it is
     with pytest.raises(ValueError, match=r"^numbers must lie in \["):
@@ -257,6 +258,33 @@ def test_every_kind_of_weights(weights):
     assert parts_of(found, "weights") > 0.8
     growths = {change.cause: change.growth for change in found.chain if change.place == "two"}
     assert abs(growths["scale"]) + abs(growths["rule"]) < 1e-3 * found.output.noise
+
+
+def test_functions_of_codes():
+    network, _, x = dense()
+    scores = Grid(INT8, np.float32(1 / 256), -128)
+    more = (
+        Rescale("wider", "tflite-micro", network.grids[-1], Grid(INT8, network.grids[-1].scale * 2)),
+        Softmax("soft", "tflite-micro", Grid(INT8, network.grids[-1].scale * 2), scores),
+        Logistic("curve", "tflite-micro", scores, scores),
+    )
+    found = anatomy(replace(network, layers=(*network.layers, *more), exit=Dequantize("out", scores)), x)
+    assert list(dict.fromkeys(change.place for change in found.chain)) == [
+        INPUT,
+        "one",
+        "two",
+        "wider",
+        "soft",
+        "curve",
+    ]
+    wider, soft, curve = found.layers[2:]
+    for layer in (wider, soft, curve):
+        last = layer.changes[-1]
+        assert last.cause == "rule" and last.step.largest <= 1.001
+        assert layer.local is not None and layer.local.rms < 2
+    real = anatomy(network, x).layers[1].accumulated.signal
+    assert wider.accumulated.signal == pytest.approx(real)  # the same real numbers on another grid
+    assert sum(shares(found.chain, found.output.noise).values()) == pytest.approx(1)
 
 
 def test_half_a_range_clips():
