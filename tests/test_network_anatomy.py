@@ -6,6 +6,7 @@ from math import inf, log10
 
 import numpy as np
 import pytest
+from small_networks import linear
 
 from golden.formats import parse
 from golden.spec import Spec
@@ -13,7 +14,7 @@ from network import anatomy as anatomies
 from network.anatomy import INPUT, anatomy, shares
 from network.elementwise import Step
 from network.exchange import CAUSES, GROUPS, product_stages
-from network.float_network import FloatAveragePool, FloatNetwork, Linear
+from network.float_network import FloatAveragePool, FloatNetwork
 from network.functions import Logistic, Rescale, Softmax
 from network.grid import Grid
 from network.histograms import CodeHistogram, histograms
@@ -50,15 +51,12 @@ def product_of(linear, x, y, weights=INT8, **fields):
     return Product(linear.name, Spec(**given | fields), arrays, x, w, y, linear.window)
 
 
-def linear(rng, name, k, n, activation="none", **fields):
-    w, bias = rng.normal(0, 1 / np.sqrt(k), (k, n)), rng.normal(0, 0.3, n)
-    return Linear(name, w.astype(np.float32), bias.astype(np.float32), activation, **fields)
-
-
 def dense(seed=1, fraction=1.0, weights=INT8, **fields):
     """A float network of two dense layers, the same in codes, and inputs; `fields` are of the second layer's spec."""
     rng = np.random.default_rng(seed)
-    real = FloatNetwork("n", (12,), (linear(rng, "one", 12, 9, "relu"), linear(rng, "two", 9, 5)), (Step("mul", (2,)),))
+    real = FloatNetwork(
+        "n", (12,), (linear(rng, "one", 12, 9, "relu"), linear(rng, "two", 9, 5, "none")), (Step("mul", (2,)),)
+    )
     x = rng.normal(0, 1, (70, 12)).astype(np.float32)
     found = real.trace(x)
     grids = [grid_of(2 * x), grid_of(found["one"], UINT8, fraction), grid_of(found["two"])]
@@ -413,10 +411,10 @@ def convolutions(seed=3):
         (
             linear(rng, "conv", 8, 3, "relu6", window=SMALL),
             MaxPool("max", pool),
-            linear(rng, "apart", 4, 6, window=SMALL, depthwise=True),
+            linear(rng, "apart", 4, 6, "none", window=SMALL, depthwise=True),
             FloatAveragePool("mean", Window((2, 2), padding=((0, 0), (1, 0)))),
             Reshape("flat", (-1,)),
-            linear(rng, "last", 54, 4),
+            linear(rng, "last", 54, 4, "none"),
         ),
     )  # fmt: skip
     x = rng.uniform(-1, 1, (9, 8, 7, 2)).astype(np.float32)
