@@ -1,9 +1,26 @@
 """TOML files that may be damaged or hostile: bounded, and every fault one line."""
 
+import re
 import tomllib
 from pathlib import Path
 
+import tomli_w
+
 from .errors import InputError, as_input_error
+
+_ARRAY = re.compile(r"\[\n((?: +(?![ \]])[^\n]*,\n)+) *\]")
+
+
+def written(table: dict) -> str:
+    """The table as TOML, each array on one line."""
+    text, flat = "", tomli_w.dumps(table)
+    while text != flat:
+        text, flat = flat, _ARRAY.sub(_on_one_line, flat)
+    return flat
+
+
+def _on_one_line(found):
+    return f"[{', '.join(line.strip()[:-1] for line in found[1].splitlines())}]"
 
 
 def read_bounded(path: Path, most: int, what: str) -> bytes:

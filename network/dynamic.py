@@ -49,6 +49,11 @@ class DynamicProduct:
     x = None
     y = None
 
+    @property
+    def arrays(self) -> dict:
+        """Those of the weights."""
+        return self.weights.arrays
+
     def rows(self, values) -> np.ndarray:
         """What windows take of the values, [B, ..., K] or, of a depthwise layer, [B, ..., K, N]; float32."""
         channels = len(self.bias) if self.spec.array == "vector" else None

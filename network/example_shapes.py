@@ -4,6 +4,9 @@ from math import prod
 
 import numpy as np
 
+from .dynamic import DynamicProduct, RealEntry
+from .float_network import FloatAveragePool
+from .functions import Logistic, Rescale, Softmax
 from .layers import AveragePool, Product, Quantize
 from .network import Network
 from .shapes import MaxPool, Reshape, Transpose
@@ -33,24 +36,26 @@ def most_elements(network: Network) -> int:
     for layer in network.layers:
         after = shapes[layer.name]
         if (window := getattr(layer, "window", None)) is not None:
-            taken = after[2] if isinstance(layer, Product) and layer.spec.array == "vector" else before[2]
+            taken = (
+                after[2] if isinstance(layer, Product | DynamicProduct) and layer.spec.array == "vector" else before[2]
+            )
             counts.append(prod(after[:2]) * prod(window.kernel) * taken)
         before = after
     return max(counts)
 
 
-def rows(layer: Product, shape) -> int:
+def rows(layer: Product | DynamicProduct, shape) -> int:
     """Rows M of the product that one example of this shape makes."""
     return prod(shape[:-1]) if layer.window is None else prod(layer.window.places(shape[:2]))
 
 
 def _after(layer, shape):
     match layer:
-        case Quantize():
+        case Quantize() | RealEntry() | Rescale() | Softmax() | Logistic():
             return shape
-        case Product():
+        case Product() | DynamicProduct():
             return _after_product(layer, shape)
-        case MaxPool() | AveragePool():
+        case MaxPool() | AveragePool() | FloatAveragePool():
             return (*_places(layer.window, shape), shape[2])
         case Transpose():
             if sorted(layer.axes) != list(range(len(shape) + 1)) or layer.axes[0] != 0:
