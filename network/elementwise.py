@@ -87,7 +87,7 @@ def is_rising(step: Step) -> bool:
     """Whether a step never falls as x rises, and looks at nothing but x."""
     if step.operation in ("mul", "div"):
         return bool((step.operands[0] >= 0).all())
-    return step.operation in ("add", "sub", "relu", "clip", "sigmoid", "tanh", "round_half_even")
+    return step.operation in ("add", "sub", "relu", "clip", "sigmoid", "tanh", *ROUNDING_STEPS)
 
 
 def applied(steps, x) -> np.ndarray:

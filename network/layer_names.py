@@ -7,6 +7,7 @@ from golden.keywords import VERILOG_KEYWORDS
 from .onnx_graph import Node
 
 _MOST = 48
+_RESERVED = {*VERILOG_KEYWORDS, "bench"}
 
 
 class LayerNames:
@@ -18,7 +19,7 @@ class LayerNames:
     def name(self, text: str) -> str:
         """A name like the text that was not given before."""
         safe = re.sub(r"[^A-Za-z0-9_]+", "_", text)[:_MOST].strip("_")
-        if not re.match("[A-Za-z]", safe) or safe.lower() in VERILOG_KEYWORDS:
+        if not re.match("[A-Za-z]", safe) or safe.lower() in _RESERVED:
             safe = f"layer_{safe}".rstrip("_")
         found, count = safe, 1
         while found.lower() in self._taken:

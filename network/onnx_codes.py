@@ -22,7 +22,6 @@ from .platform_product import Bounds, code_format
 from .shapes import MaxPool, Reshape, Transpose
 from .unsupported import Unsupported, printable
 
-COMMUTING = ("Add", "Mul", "QLinearAdd")
 ALONG = ("softmax", "log_softmax")
 _FLOAT = onnx.TensorProto.FLOAT
 _INPUTS: dict[int, Integer] = {
@@ -68,11 +67,9 @@ class Codes:
 
     def network(self, operators: Mapping[str, Callable[["Codes", Node], None]]) -> Network:
         """The network, by a function for each operator. Raises Unsupported."""
-        for node in self.graph.chain():
+        for node in self.graph.chain_of_firsts():
             if node.domain not in CODE_DOMAINS or node.operator not in operators:
                 raise node.refused("is not supported in quantized networks")
-            if self.graph.data_input(node) != node.inputs[0] and node.operator not in COMMUTING:
-                raise node.refused("takes a constant where activations belong")
             try:
                 operators[node.operator](self, node)
             except Unsupported:
@@ -93,8 +90,8 @@ class Codes:
         if self.after is None:
             self.after = [] if self.real else codes_of(self.grid)
         self._settle()
-        exit = Dequantize(self.path.names.new("output"), self.grid, tuple(self.after))
-        name = self.path.names.new(self.graph.name, "network")
+        exit = Dequantize(self.path.names.name("output"), self.grid, tuple(self.after))
+        name = self.path.names.name(self.graph.name)
         return Network(name, self.graph.shape, self.entry, tuple(self.path.layers), exit)
 
     # what a node takes
@@ -170,7 +167,7 @@ class Codes:
     # what a node makes
 
     def _enter(self, node, grid, before):
-        self.entry = Quantize(self.path.names.new(node.name, "input"), grid, before=tuple(before))
+        self.entry = Quantize(self.path.names.name(node.name or "input"), grid, before=tuple(before))
         self.grid, self.kind, self.real = grid, grid.fmt, False
 
     def quantize(self, node: Node, grid: Grid):

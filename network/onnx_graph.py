@@ -20,6 +20,7 @@ ROOM, ROOM_PER_ELEMENT = 1 << 20, 8
 OPSETS = (7, onnx.defs.onnx_opset_version())
 OWN_DOMAINS = ("", "ai.onnx")
 _BROADCASTING = ("Add", "Div", "Mul", "Pow", "Sub")
+COMMUTING = ("Add", "Mul", "Sub", "QLinearAdd")
 FOLDED = (
     *_BROADCASTING,
     *("Cast", "Concat", "Constant", "Flatten", "Gather", "Identity", "Neg", "Reciprocal", "Reshape", "Slice", "Sqrt"),
@@ -162,6 +163,23 @@ class Graph:
             name = read[0] if read else node.outputs[0]
         if name in readers:
             raise readers[name].refused("reads the output; networks must be chains")
+
+    def chain_of_firsts(self) -> Iterator[Node]:
+        """The same, where each node reads the first output of the one before, into its first input.
+
+        Its inputs may change places where the operator lets them. Raises Unsupported for other chains.
+        """
+        name, last = self.input, None
+        for node in self.chain():
+            given = self.data_input(node)
+            if last is not None and given != name:
+                raise last.refused(f"its output {printable(given)} is read, which is not supported")
+            if given != node.inputs[0] and node.operator not in COMMUTING:
+                raise node.refused("takes a constant where activations belong")
+            yield node
+            name, last = node.outputs[0], node
+        if last is not None and name != self.output:
+            raise last.refused(f"its output {printable(self.output)} is read, which is not supported")
 
     def data_input(self, node) -> str:
         """The input of a chain's node that is none constant."""

@@ -4,7 +4,7 @@ ONNX has maps as [B, C, H, W] and signals as [B, C, L]; layers have maps as [B, 
 next layer wants it is moved by a Transpose or a Reshape of its own, and only then.
 """
 
-from .names import Names
+from .layer_names import LayerNames
 from .onnx_node import Node
 from .onnx_tensors import MOST_ELEMENTS, prod
 from .shapes import Reshape, Transpose
@@ -22,7 +22,7 @@ class Path:
 
     def __init__(self, shape: tuple[int, ...]):
         self.layers = []
-        self.names = Names()
+        self.names = LayerNames()
         self.shape = shape
         self.axes: Axes = tuple(range(len(shape)))
 
@@ -54,7 +54,7 @@ class Path:
             own, wanted = ([one for one in some if one != ADDED] for some in (self.axes, axes))
             self._reshape(self._sizes(own))
             moved = (0, *(own.index(one) + 1 for one in wanted))
-            self.layers.append(Transpose(self.names.new("transpose"), moved))
+            self.layers.append(Transpose(self.names.name("transpose"), moved))
             self.axes = tuple(wanted)
             self._reshape(self._sizes(axes))
         self.axes = axes
@@ -73,10 +73,10 @@ class Path:
     def _reshape(self, sizes, name=""):
         """Two that follow each other are one, of the name that a node gave."""
         if self.layers and isinstance(self.layers[-1], Reshape):
-            named = self.names.new(name) if name else self.layers[-1].name
+            named = self.names.name(name) if name else self.layers[-1].name
             self.layers[-1] = Reshape(named, sizes)
         elif sizes != self._sizes(self.axes):
-            self.layers.append(Reshape(self.names.new(name, "reshape"), sizes))
+            self.layers.append(Reshape(self.names.name(name or "reshape"), sizes))
 
     def _sizes(self, axes) -> tuple[int, ...]:
         return tuple(1 if one == ADDED else self.shape[one] for one in axes)

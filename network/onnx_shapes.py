@@ -32,7 +32,7 @@ def _max_pool(node, graph, path):
     path.map(node)
     found = window(node, path, node.integers("kernel_shape", None))
     check_pool(node, path, found)
-    path.add(MaxPool(path.names.new(node.name, node.operator), found), pooled(path, found))
+    path.add(MaxPool(path.names.of(node), found), pooled(path, found))
 
 
 def _transpose(node, graph, path):

@@ -48,7 +48,7 @@ class _Reader:
         self.pending: tuple[Node, Affine] | None = None
 
     def network(self) -> FloatNetwork:
-        for node in self.graph.chain():
+        for node in self.graph.chain_of_firsts():
             self._check(node)
             OPERATORS[node.operator](self, node)
         if self.pending is not None:
@@ -60,14 +60,12 @@ class _Reader:
         for layer in linears:
             if not (np.isfinite(layer.w).all() and np.isfinite(layer.bias).all()):
                 raise Unsupported(f"layer {layer.name}: weights are beyond float32")
-        name = self.path.names.new(self.graph.name, "network")
+        name = self.path.names.name(self.graph.name)
         return FloatNetwork(name, self.graph.shape, tuple(self.path.layers), tuple(self.before), tuple(self.after))
 
     def _check(self, node):
         if node.domain not in OWN_DOMAINS or node.operator not in OPERATORS:
             raise node.refused("is not supported in float networks")
-        if self.graph.data_input(node) != node.inputs[0] and node.operator not in COMMUTING:
-            raise node.refused("takes a constant where activations belong")
         if self.after and node.operator not in ELEMENTWISE:
             raise node.refused(f"follows {self.after[-1].operation}, which only elementwise operators may")
         if self.pending is not None and node.operator not in (*SCALING, *PRODUCTS, *NOTHING):
@@ -83,7 +81,7 @@ class _Reader:
         """A product along an axis of `path.shape`."""
         if self.pending is not None and self.path.channels != along:
             raise _unfolded(self.pending[0])
-        name = self.path.names.new(node.name, node.operator)
+        name = self.path.names.of(node)
         w = np.ascontiguousarray(weights.w, np.float32)
         linear = Linear(name, w, np.asarray(bias, np.float32), "none", weights.window, weights.depthwise)
         if self.pending is not None:
@@ -238,7 +236,7 @@ class _Reader:
         self._averaged(node, Window(two(size)), counted=False)
 
     def _averaged(self, node, found, counted):
-        name = self.path.names.new(node.name, node.operator)
+        name = self.path.names.of(node)
         layer, channels = FloatAveragePool(name, found), self.path.shape[0]
         if counted:
             w = np.full((prod(found.kernel), channels), 1 / prod(found.kernel), np.float32)
@@ -254,7 +252,6 @@ def _moved(reader, node):
     MOVES[node.operator](node, reader.graph, reader.path)
 
 
-COMMUTING = ("Add", "Mul", "Sub")
 NOTHING = dict.fromkeys(("Identity", "Dropout"), _moved)
 PRODUCTS = {"Conv": _Reader.conv, "Gemm": _Reader.gemm, "MatMul": _Reader.matmul}
 SCALING = {

@@ -60,7 +60,7 @@ def _weights(codes: Codes, node: Node, axis: int) -> Coded:
 
 
 def _product(codes: Codes, node: Node, weights: Weights, found: Coded, bias: str):
-    name, x = codes.path.names.new(node.name, node.operator), codes.take_real(node)
+    name, x = codes.path.names.of(node), codes.take_real(node)
     product = CodedProduct(name, weights.w, x, found.grid, None, weights.window, weights.depthwise)
     plain = waiting_product(node, product, codes.platform)
     codes.wait(_biased(codes, node, product, bias) if bias else plain, weights.shape)
@@ -152,7 +152,7 @@ def _average_pool(codes: Codes, node: Node):
     x = codes.take_real(node)
     codes.path.map(node)
     found = average_window(node, codes.path)
-    name = codes.path.names.new(node.name, node.operator)
+    name = codes.path.names.of(node)
     codes.wait(waiting_pool(node, name, found, x, codes.platform), pooled(codes.path, found))
 
 
@@ -169,7 +169,7 @@ def _global_average_pool(codes: Codes, node: Node):
     node.only_attributes()
     x = codes.take_real(node)
     codes.path.map(node)
-    name, shape = codes.path.names.new(node.name, node.operator), codes.path.shape
+    name, shape = codes.path.names.of(node), codes.path.shape
     codes.wait(waiting_mean(node, name, shape, x, codes.platform), (shape[0], *(1,) * (len(shape) - 1)))
 
 

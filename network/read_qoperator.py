@@ -47,7 +47,7 @@ def _bias(codes: Codes, node: Node, index: int, columns: int):
 
 
 def _product(codes: Codes, node: Node, weights: Weights, found: Coded, bias: int) -> CodedProduct:
-    x, name = codes.grid, codes.path.names.new(node.name, node.operator)
+    x, name = codes.grid, codes.path.names.of(node)
     assert x is not None
     integers = _bias(codes, node, bias, weights.columns) if bias else None
     return CodedProduct(name, weights.w, x, found.grid, integers, weights.window, weights.depthwise)
@@ -129,7 +129,7 @@ def _average_pool(codes: Codes, node: Node):
     x = codes.take_codes(node, 1, 2)
     codes.path.map(node)
     found = average_window(node, codes.path)
-    waiting = waiting_pool(node, codes.path.names.new(node.name, node.operator), found, x, codes.platform)
+    waiting = waiting_pool(node, codes.path.names.of(node), found, x, codes.platform)
     codes.wait(waiting, pooled(codes.path, found))
     codes.finish(waiting, codes.grid_of(node, 3, 4))
 
@@ -141,7 +141,7 @@ def _global_average_pool(codes: Codes, node: Node):
     x = codes.take_codes(node, 1, 2)
     codes.path.map(node)
     shape = codes.path.shape
-    waiting = waiting_mean(node, codes.path.names.new(node.name, node.operator), shape, x, codes.platform)
+    waiting = waiting_mean(node, codes.path.names.of(node), shape, x, codes.platform)
     codes.wait(waiting, (shape[0], *(1,) * (len(shape) - 1)))
     codes.finish(waiting, codes.grid_of(node, 3, 4))
 

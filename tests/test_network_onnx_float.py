@@ -5,7 +5,7 @@ import pytest
 from onnx_models import Chain, reference
 
 from network.float_network import FloatAveragePool, Linear
-from network.names import Names
+from network.layer_names import LayerNames
 from network.read_onnx import read_float
 from network.shapes import MaxPool, Reshape, Transpose
 
@@ -215,18 +215,18 @@ NAMES = {
     "/a/b.c": "a_b_c",
     "a b c": "a_b_c_2",
     "A_B_C": "A_B_C_3",
-    "module": "module_2",
-    "": "Conv",
-    "7up": "n7up",
+    "module": "layer_module",
+    "bench": "layer_bench",
+    "": "layer",
+    "7up": "layer_7up",
     "../../etc": "etc",
-    "x" * 99: "x" * 63,
-    "x" * 98: "x" * 61 + "_2",
+    "x" * 99: "x" * 48,
+    "x" * 98: "x" * 48 + "_2",
     "\n'; drop": "drop",
     "\u00c4rger": "rger",
-    "bench": "bench_2",
 }
 
 
 def test_names():
-    names = Names()
-    assert {one: names.new(one, "Conv") for one in NAMES} == NAMES
+    names = LayerNames()
+    assert {one: names.name(one) for one in NAMES} == NAMES
