@@ -17,7 +17,7 @@ from .onnx_graph import Graph
 from .onnx_grids import BYTES, CODE_DOMAINS, activation_grid, zero_points
 from .onnx_node import Node
 from .onnx_path import Path
-from .onnx_waiting import Function, Waiting, WaitingProduct, codes_of, intersection, numbers_of
+from .onnx_waiting import Function, Waiting, WaitingProduct, codes_of, intersection, numbers_of, within
 from .platform_product import Bounds, code_format
 from .shapes import MaxPool, Reshape, Transpose
 from .unsupported import Unsupported, printable
@@ -256,6 +256,7 @@ class Codes:
     def finish(self, waiting: Waiting, grid: Grid, bounds: tuple[int, int] | None = None):
         """The layer that waits, with codes on a grid and within bounds."""
         clip = intersection(waiting.clip(grid), bounds)
+        clip = None if clip is None else within(clip, grid.fmt.code_range)
         self._replace(waiting, waiting.made(grid, clip))
         self._last, self._sums, self.waiting, self.real = (waiting, clip), None, None, False
         self.grid, self.kind = grid, grid.fmt

@@ -21,11 +21,8 @@ OPSETS = (7, onnx.defs.onnx_opset_version())
 OWN_DOMAINS = ("", "ai.onnx")
 _BROADCASTING = ("Add", "Div", "Mul", "Pow", "Sub")
 COMMUTING = ("Add", "Mul", "Sub", "QLinearAdd")
-FOLDED = (
-    *_BROADCASTING,
-    *("Cast", "Concat", "Constant", "Flatten", "Gather", "Identity", "Neg", "Reciprocal", "Reshape", "Slice", "Sqrt"),
-    *("Squeeze", "Transpose", "Unsqueeze"),
-)
+_MOVING = ("Concat", "Flatten", "Gather", "GatherElements", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
+FOLDED = (*_BROADCASTING, *_MOVING, "Cast", "Constant", "Identity", "Neg", "Reciprocal", "Sqrt")
 
 
 class Graph:

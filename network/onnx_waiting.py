@@ -160,6 +160,12 @@ def intersection(one: Bounds, other: Bounds) -> Bounds:
     return min(lo, hi), hi
 
 
+def within(bounds: tuple[int, int], whole: tuple[int, int]) -> Bounds:
+    """Bounds inside a whole range; None where they leave all of it."""
+    lo, hi = (min(max(one, whole[0]), whole[1]) for one in bounds)
+    return None if (lo, hi) == whole else (lo, hi)
+
+
 def codes_of(grid: Grid) -> list[Step]:
     """Real numbers to codes, as numbers: what QuantizeLinear gives, in float32."""
     lo, hi = (np.asarray(one) for one in grid.fmt.code_range)

@@ -7,12 +7,17 @@ from oracle_cases import differing, need
 need("onnx", "onnxruntime")
 
 import oracle_quantize_static as static  # noqa: E402
+import small_networks  # noqa: E402
+import test_network_write_qdq as written  # noqa: E402
 from onnx_models import Chain, Coded  # noqa: E402
 from test_network_onnx_quantized import dense, qoperator_cnn  # noqa: E402
 
+from network.post_training import quantize  # noqa: E402
 from network.read_onnx import read_float  # noqa: E402
 from network.read_qdq import read_qdq  # noqa: E402
 from network.read_qoperator import read_qoperator  # noqa: E402
+from network.recipe import Recipe  # noqa: E402
+from network.write_qdq import qdq  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 READERS = {"QDQ": read_qdq, "QOperator": read_qoperator}
@@ -152,3 +157,35 @@ def test_constants_added_to_channels_of_maps(first):
         x = reals(seed, 200, 3, 5, 6)
         pairs.append((read_qoperator(model).run(x), static.run(model, x).astype(np.float32)))
     assert differing(pairs) == (0, 12 * 200 * 4 * 20)
+
+
+UNIFORM = ("int8", "uint8", "q1.7", "sm5", "pot4", "apot5", "float6_e2m3fn", "float4_e2m1fn")
+
+
+@pytest.mark.parametrize(("activations", "weights"), [(a, w) for a in ("uint8", "int8", "uint5") for w in UNIFORM])
+def test_written_networks_give_their_own_codes(activations, weights):
+    """Where weights are stored as int8: onnxruntime's products of integers, bit by bit, through pools and all.
+
+    It has none of int8 and uint8, and computes those in float32.
+    """
+    if (activations, weights) == ("int8", "uint8"):
+        return
+    recipe = Recipe(weights=weights, activations=activations, platform="onnxruntime")
+    for net, count in ((written.MLP, 20000), (written.CNN, 2000)):
+        x = small_networks.inputs(np.random.default_rng(11), net, count)
+        network = quantize(net, [x[:50]], recipe)
+        theirs = static.run(qdq(network), x)
+        assert differing([(network.run(x), theirs)]) == (0, count * (5 if net is written.MLP else 4))
+
+
+@pytest.mark.parametrize("granularity", ["tensor", "channel", "group"])
+@pytest.mark.parametrize("weights", written.WEIGHTS)
+def test_written_networks_of_every_format_run(weights, granularity):
+    """Within a step of fake quantization, all but few; without fusions, as 4-bit weights lose by them."""
+    if granularity == "group" and weights not in written.GROUPED:
+        return
+    x = small_networks.inputs(np.random.default_rng(12), written.MLP, 2000)
+    network = quantize(written.MLP, [x[:50]], Recipe(weights=weights, granularity=granularity, group=4))
+    for fused in (False, True):
+        steps = np.abs(static.run(qdq(network), x, fused) - network.fake(x)) / network.exit.x.scale
+        assert (steps > 0.5).mean() < 1e-3 and steps.max() < 3
