@@ -71,7 +71,8 @@ class Codes:
             if node.domain not in CODE_DOMAINS or node.operator not in operators:
                 raise node.refused("is not supported in quantized networks")
             try:
-                operators[node.operator](self, node)
+                with np.errstate(all="ignore"):  # factors beyond float32 are refused
+                    operators[node.operator](self, node)
             except Unsupported:
                 raise
             except ValueError as error:  # a rule of golden's: of formats, of scales, of what hardware there is

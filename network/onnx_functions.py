@@ -32,7 +32,7 @@ def _bound(node, graph, name, index, none) -> float:
         return node.number(name, none)
     if not node.input(index):
         return none
-    value = graph.value(node.input(index))
+    value = graph.constant(node, node.input(index))
     if value.size != 1 or value.dtype.kind not in "fiu" or np.isnan(value).any():
         raise node.refused(f"input {printable(node.input(index))} must be one number")
     return float(value.reshape(()))

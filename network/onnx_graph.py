@@ -34,6 +34,7 @@ class Graph:
 
     def __init__(self, model: onnx.ModelProto):
         graph = model.graph
+        _check_text(graph)
         self._model = model
         self.name = printable(graph.name) or "network"
         self.opset = _opsets(model)
@@ -83,6 +84,12 @@ class Graph:
                 for output, value in zip(node.outputs, self._folded(node), strict=False):
                     self._constants[output] = value
         return self._constants[name]
+
+    def constant(self, node: Node, name: str) -> np.ndarray:
+        """The same, for an input of a node. Raises Unsupported where it is left out."""
+        if not name:
+            raise node.refused("an input is missing")
+        return self.value(name)
 
     def _missing(self, name) -> list[Node]:
         """The nodes that have to be computed for a constant, in order."""
@@ -205,6 +212,17 @@ def _numbers(node, value):
     return value
 
 
+def _check_text(graph):
+    """Raises Unsupported for names that are no text: protobuf gives them as bytes."""
+    values = (*graph.input, *graph.output, *graph.initializer)
+    names = [graph.name, *(one.name for one in values)]
+    for node in graph.node:
+        names += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        names += [one.name for one in node.attribute]
+    if any(not isinstance(one, str) for one in names):
+        raise Unsupported("the model has a name that is no text")
+
+
 def _opsets(model):
     """The version of each domain's operators; "" is ONNX's own."""
     if model.functions:
@@ -237,7 +255,7 @@ def _sizes(value) -> tuple[int | None, tuple[int, ...]]:
         raise Unsupported(f"input {printable(value.name)} must have a batch and known sizes beyond it, not [{told}]")
     if (total := prod(known)) > MOST_ELEMENTS:
         raise Unsupported(f"input {printable(value.name)} must have at most {MOST_ELEMENTS} elements, not {total}")
-    return sizes[0], tuple(known)
+    return sizes[0] or None, tuple(known)
 
 
 def _producers(nodes, known):

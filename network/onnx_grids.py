@@ -38,7 +38,7 @@ def code_type(node: Node, value: np.ndarray, name: str) -> Integer:
 
 def positive(node: Node, graph: Graph, name: str) -> np.ndarray:
     """Scales: float32, positive and finite, a scalar or [C]. Raises Unsupported."""
-    value = graph.value(name)
+    value = graph.constant(node, name)
     if value.dtype != np.float32:
         raise node.refused(f"scale {printable(name)} must be of type float32, not {value.dtype}")
     if not value.size or value.ndim > 1 or not (np.isfinite(value) & (value > 0)).all():
@@ -53,7 +53,7 @@ def zero_points(node: Node, graph: Graph, name: str, scale: np.ndarray, otherwis
     """
     if not name:
         return otherwise, np.zeros((), np.int64)
-    value = graph.value(name)
+    value = graph.constant(node, name)
     fmt = code_type(node, value, name)
     if value.size not in (1, scale.size) or value.ndim > 1:
         raise node.refused(f"zero point {printable(name)} has shape {list(value.shape)}, its scale {list(scale.shape)}")
@@ -88,7 +88,7 @@ class Coded:
 
 def coded(node: Node, graph: Graph, names: tuple[str, str, str], axis: int) -> Coded:
     """Codes, scale and zero point of three inputs; `axis` is where each channel may have its own."""
-    codes = graph.value(names[0])
+    codes = graph.constant(node, names[0])
     fmt = code_type(node, codes, names[0])
     scale = positive(node, graph, names[1])
     own, points = zero_points(node, graph, names[2], scale, fmt)
@@ -99,7 +99,7 @@ def coded(node: Node, graph: Graph, names: tuple[str, str, str], axis: int) -> C
 
 def unscaled(node: Node, graph: Graph, names: tuple[str, str], scale: np.ndarray, axis: int) -> Coded:
     """Codes and zero point of two inputs, where no input is a scale."""
-    codes = graph.value(names[0])
+    codes = graph.constant(node, names[0])
     fmt = code_type(node, codes, names[0])
     channels = np.empty(codes.shape[axis] if axis < codes.ndim else 1)
     own, points = zero_points(node, graph, names[1], channels, fmt)
@@ -159,7 +159,7 @@ def _transposed(node, found):
 
 def _quantized(node, graph):
     check_linear(node)
-    values = real(node, graph.value(node.inputs[0]), node.inputs[0])
+    values = real(node, graph.constant(node, node.inputs[0]), node.inputs[0])
     scale, axis = positive(node, graph, node.input(1)), node.integer("axis", 1)
     fmt, points = zero_points(node, graph, node.input(2), scale, BYTES)
     _check_axis(node, values, scale, axis)

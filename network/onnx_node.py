@@ -35,6 +35,12 @@ class Node:
         """The name of an input; "" where it is left out."""
         return self.inputs[index] if index < len(self.inputs) else ""
 
+    def only_inputs(self, most: int, least: int = 1):
+        """Refuses fewer or more inputs."""
+        if not least <= len(self.inputs) <= most:
+            told = f"{most}" if least == most else f"{least} to {most}"
+            raise self.refused(f"must have {told} inputs, not {len(self.inputs)}")
+
     def only_attributes(self, *names):
         """Refuses an attribute of another name, which may change what the operator does."""
         if unknown := sorted(set(self.attributes) - set(names)):

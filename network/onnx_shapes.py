@@ -21,7 +21,7 @@ def _dropout(node, graph, path):
     """Nothing, as networks are run and not trained."""
     node.only_attributes("ratio", "seed", "is_test")
     node.attribute("is_test", 1, only=(1,))
-    if node.input(2) and np.any(graph.value(node.input(2))):
+    if node.input(2) and np.any(graph.constant(node, node.input(2))):
         raise node.refused("trains")
 
 
@@ -116,7 +116,7 @@ def _axes(node, graph, rank, default):
 
 def integers(node: Node, graph: Graph, name) -> tuple[int, ...]:
     """A constant list of integers, at most as many as tensors have axes. Raises Unsupported."""
-    value = graph.value(name)
+    value = graph.constant(node, name)
     if value.dtype.kind not in "iu" or value.ndim != 1 or value.size > 8:
         raise node.refused(f"input {printable(name)} must be a list of at most 8 integers")
     return tuple(int(one) for one in value)

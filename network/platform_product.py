@@ -60,6 +60,7 @@ class CodedProduct:
 
         Where hardware has no such rule, thresholds give its codes. Raises ValueError where neither does.
         """
+        self._check_factor(self.units / y.scale)
         rule = requantizer_of(PLATFORMS[platform])
         fields = {**self._fields, "requantize": rule, "platform": platform, "output": y.fmt, "clip": clip}
         if rule == "thresholds":
@@ -72,6 +73,7 @@ class CodedProduct:
 
     def scaled(self, scale, y: Grid, clip: Bounds = None) -> Product:
         """The product whose sums are multiplied by one float32 number, then rounded to even."""
+        self._check_factor(scale)
         fields = {**self._fields, "requantize": "float32", "output": y.fmt, "clip": clip}
         return self._product(Spec(**fields, y_zero_point=y.zero_point != 0), y, scale=np.float32(scale))
 
@@ -99,6 +101,10 @@ class CodedProduct:
         factors = platforms.derive(platform, **self._scales(y))
         how = {"y_zero_point": y.zero_point, "y_format": str(y.fmt), "clip": clip}
         return lambda sums: platforms.requantize(platform, sums, factors, **how)
+
+    def _check_factor(self, factor):
+        if not (np.isfinite(factor) & (factor > 0)).all():
+            raise ValueError("scales of activations, weights and outputs make no float32 factor")
 
     @property
     def _fields(self) -> dict:

@@ -14,7 +14,7 @@ def flavour(model: onnx.ModelProto) -> str:
     "qonnx" with quantizers of QONNX or thresholds, else "qoperator" with operators on codes, else "qdq" with
     QuantizeLinear or DequantizeLinear, else "float".
     """
-    operators = {node.op_type for node in model.graph.node}
+    operators = {str(node.op_type) for node in model.graph.node}
     if operators & set(_QONNX):
         return "qonnx"
     if operators & set(_INTEGER) or any(name.startswith("QLinear") for name in operators):

@@ -37,7 +37,8 @@ def read_float(model: onnx.ModelProto) -> FloatNetwork:
     graph = Graph(model)
     if graph.input_type != onnx.TensorProto.FLOAT:
         raise Unsupported(f"input {printable(graph.input)} must be of type float")
-    return _Reader(graph).network()
+    with np.errstate(over="ignore", invalid="ignore"):  # what is beyond float32 is refused
+        return _Reader(graph).network()
 
 
 class _Reader:
@@ -75,7 +76,7 @@ class _Reader:
 
     def constant(self, node, index) -> np.ndarray:
         name = node.input(index)
-        return real(node, self.graph.value(name), name)
+        return real(node, self.graph.constant(node, name), name)
 
     def multiplied(self, node, weights: Weights, bias, along):
         """A product along an axis of `path.shape`."""
@@ -132,6 +133,7 @@ class _Reader:
     def scaled(self, node):
         """Add, Sub, Mul, Div with a constant."""
         node.only_attributes()
+        node.only_inputs(2, least=2)
         first = self.graph.data_input(node) == node.inputs[0]
         value = self.constant(node, 1 if first else 0).astype(np.float64)
         one, none = np.ones(()), np.zeros(())

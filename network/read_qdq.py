@@ -69,7 +69,7 @@ def _product(codes: Codes, node: Node, weights: Weights, found: Coded, bias: str
 def _biased(codes, node, product, name):
     """The product with a bias: of integers, or of real numbers, which are integers where it has a quantizer."""
     held = dequantized(codes.graph, name)
-    value = real(node, codes.graph.value(name), name) if held is None else held.codes
+    value = real(node, codes.graph.constant(node, name), name) if held is None else held.codes
     value = along_channels(node, codes.path, value) if node.operator == "Add" else value
     bias = row(node, value, product.w.shape[1])
     if held is None:
@@ -102,6 +102,7 @@ def _add(codes: Codes, node: Node):
     """The bias of a product that waits and has none; codes of constants are added as a platform does; else a step."""
     waiting = codes.waiting
     node.only_attributes()
+    node.only_inputs(2, least=2)
     name = next(one for one in node.inputs if codes.graph.is_constant(one))
     held = dequantized(codes.graph, name)
     if isinstance(waiting, WaitingProduct) and waiting.takes_bias and codes.path.layers[-1] is waiting:
@@ -115,11 +116,12 @@ def _add(codes: Codes, node: Node):
 def _arithmetic(codes: Codes, node: Node):
     """Add, Sub, Mul, Div with a constant, where nothing but steps can be."""
     node.only_attributes()
+    node.only_inputs(2, least=2)
     first = codes.graph.data_input(node) == node.inputs[0]
     if not first and node.operator not in ("Add", "Mul"):
         raise node.refused("takes a constant where activations belong")
     name = node.inputs[1 if first else 0]
-    value = real(node, codes.graph.value(name), name)
+    value = real(node, codes.graph.constant(node, name), name)
     if codes.entry is None:
         value = as_given(codes.path, fitting(node, codes.path, value))
     else:

@@ -40,7 +40,7 @@ def _bias(codes: Codes, node: Node, index: int, columns: int):
     name = node.input(index)
     if not name:
         return None
-    value = codes.graph.value(name)
+    value = codes.graph.constant(node, name)
     if value.dtype != np.int32:
         raise node.refused(f"bias {printable(name)} must be of type int32, not {value.dtype}")
     return row(node, value.astype(np.int64), columns)

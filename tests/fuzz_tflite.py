@@ -5,24 +5,20 @@ network or a ValueError of one line, soon and in little memory; a network must r
 else is printed, and the exit code is 1.
 """
 
-import argparse
-import resource
-import signal
 import sys
-import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).resolve().parent)]
+from fuzzing import check_line, hunt  # noqa: E402
 from tflite_cases import CASES, real_ends  # noqa: E402
 
 from network.network import Network  # noqa: E402
 from network.read_tflite import read_tflite  # noqa: E402
 
 CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus" / "models"
-SECONDS, MEMORY, RUN_ELEMENTS = 20, 6 << 30, 1 << 16
+RUN_ELEMENTS = 1 << 16
 NUMBERS = (0, 1, 2, 3, 4, 7, 8, 127, 128, 255, 256, 65535, 1 << 16, 1 << 24, (1 << 31) - 1, 1 << 31, (1 << 32) - 1)
 
 
@@ -102,11 +98,6 @@ def outcome(content: bytes) -> str:
     return "read"
 
 
-def check_line(error):
-    text = str(error)
-    assert text and all(one.isprintable() for one in text) and len(text) < 600, f"not one line: {text!r}"
-
-
 def check_runs(network: Network):
     """One example of the least codes, if it is small, goes through, or is refused in one line."""
     size = int(np.prod(network.shape))
@@ -120,38 +111,8 @@ def check_runs(network: Network):
         check_line(error)
 
 
-def _limit():
-    """An end to memory and, by an alarm for each file, to time."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-
-    def late(number, frame):
-        raise TimeoutError(f"longer than {SECONDS} s")
-
-    signal.signal(signal.SIGALRM, late)
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    _limit()
-    warnings.simplefilter("error")
-    sound, end, seed, found = models(), time.monotonic() + options.seconds, options.seed, []
-    counts = {"read": 0, "refused": 0}
-    while time.monotonic() < end:
-        for name, content in sound.items():
-            signal.alarm(SECONDS)
-            try:
-                counts[outcome(mutated(content, seed))] += 1
-            except Exception as error:  # anything at all is what this looks for
-                found.append((name, seed))
-                print(f"{name!r}, seed {seed}: {type(error).__name__}: {str(error)[:300]}", flush=True)
-            signal.alarm(0)
-        seed += 1
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    print(f"{sum(counts.values())} files from seed {options.seed}: {counts}, {len(found)} wrong, {memory} MB at most")
-    return bool(found)
+    return hunt(__doc__, models(), lambda name, content, seed: outcome(mutated(content, seed)))
 
 
 if __name__ == "__main__":

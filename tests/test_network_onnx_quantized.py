@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from onnx_cases import dense, qdq_cnn, qoperator_cnn, reals
 from onnx_models import Coded, reference
 
 from network.layers import AveragePool, Product
@@ -25,32 +26,6 @@ def equal(network, model, x, feed=None):
     assert len(np.unique(expected)) > 5
 
 
-def reals(seed, *shape):
-    return np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32)
-
-
-def qdq_cnn(kind, scales):
-    """Convolutions with bounds, pools, and dense layers; scales of weights for each channel, or one."""
-    each = (lambda n: np.float32(2.0) ** -(6 + np.arange(n) % 3)) if scales == "channel" else (lambda n: 2.0**-7)
-    lo = np.iinfo(kind).min
-    point = lambda up: np.asarray(lo + up, kind)  # noqa: E731
-    chain = Coded((3, 9, 9), 1).quantize(2.0**-6, point(128)).dequantize()
-    w = chain.weights(chain.codes((6, 3, 3, 2)), each(6))
-    bias = chain.weights(chain.codes(6, "int32", 900), np.float32(2.0**-6) * each(6), None)
-    chain.add("Conv", w, bias, strides=[2, 1], pads=[1, 0, 0, 1]).add("Relu").quantize(2.0**-5, point(6)).dequantize()
-    chain.add("MaxPool", kernel_shape=[2, 2]).quantize(2.0**-5, point(6)).dequantize()
-    real = np.float32(2.0**-5) * each(6) * chain.codes(6, "int32", 500)
-    chain.add("Conv", chain.weights(chain.codes((6, 1, 2, 2)), each(6)), real.astype(np.float32), group=6)
-    chain.add("Clip", np.float32(-1), np.float32(4)).quantize(2.0**-4, point(20)).dequantize()
-    chain.add("AveragePool", kernel_shape=[2, 1]).quantize(2.0**-4, point(18)).dequantize()
-    chain.add("Flatten").quantize(2.0**-4, point(18)).dequantize()
-    k = reference(chain.model(), reals(3, 1, 3, 9, 9)).shape[1]
-    w = chain.weights(chain.codes((5, k)), each(5))
-    chain.add("Gemm", w, chain.weights(chain.codes(5, "int32", 900), np.float32(2.0**-4) * each(5)), transB=1)
-    chain.add("Relu").quantize(2.0**-3, point(0)).dequantize()
-    return chain.add("MatMul", chain.weights(chain.codes((5, 4)), each(4), axis=1)).quantize(2.0**-3, point(100))
-
-
 @pytest.mark.parametrize("scales", ["tensor", "channel"])
 @pytest.mark.parametrize("kind", ["uint8", "int8"])
 def test_qdq(kind, scales):
@@ -64,44 +39,6 @@ def test_qdq(kind, scales):
     equal(network, model, 2 * reals(4, 50, 3, 9, 9))
 
 
-def qoperator_cnn(a, w, per_channel):
-    """QLinearConv and QLinearMatMul, MaxPool on codes, any scales."""
-    chain = Coded((3, 8, 9), 5)
-    draw, lo = chain.rng, np.iinfo(a).min
-
-    def scale(n):
-        return np.float32(draw.uniform(0.004, 0.02, n if per_channel else ()))
-
-    def point(n):
-        """Of weights: none of int8, one for all or different ones of uint8."""
-        return (
-            np.zeros(n if per_channel else (), w)
-            if w == "int8"
-            else draw.integers(90, 160, n if per_channel else ()).astype(w)
-        )
-
-    def conv(shape, y, bias, **attributes):
-        given = [*chain.grid, chain.codes(shape, w), scale(shape[0]), point(shape[0]), *y]
-        chain.add("QLinearConv", *given, *([chain.codes(shape[0], "int32", 2000)] if bias else []), **attributes)
-        chain.grid = y
-
-    grids = [
-        (np.float32(one), np.asarray(lo + up, a)) for one, up in ((0.031, 120), (0.11, 30), (0.37, 101), (0.9, 77))
-    ]
-    chain.quantize(*grids[0])
-    conv((6, 3, 3, 2), grids[1], True, pads=[1, 0, 0, 1], strides=[2, 1])
-    if a == "int8":  # the evaluator has no MaxPool of int8
-        chain.dequantize().add("MaxPool", kernel_shape=[2, 2]).quantize(*chain.grid)
-    else:
-        chain.add("MaxPool", kernel_shape=[2, 2])
-    conv((12, 1, 2, 2), grids[2], False, group=6, dilations=[1, 2])
-    chain.add("Flatten")
-    k = reference(chain.model(kind=a), reals(6, 1, 3, 8, 9)).shape[1]
-    chain.add("QLinearMatMul", *chain.grid, chain.codes((k, 7), w), scale(7), point(7), *grids[3])
-    chain.grid = grids[3]
-    return chain
-
-
 @pytest.mark.parametrize("per_channel", [False, True])
 @pytest.mark.parametrize(("a", "w"), [("uint8", "int8"), ("uint8", "uint8"), ("int8", "int8")])
 def test_qoperator_as_the_reference_evaluator_has_it(a, w, per_channel):
@@ -110,12 +47,6 @@ def test_qoperator_as_the_reference_evaluator_has_it(a, w, per_channel):
     network = read_qoperator(model, platform="onnx-reference")
     assert flavour(model) == "qoperator" and {one.spec.requantize for one in network.products} == {"thresholds"}
     equal(network, model, 2 * reals(7, 40, 3, 8, 9))
-
-
-def dense(kind="uint8", w="int8", scale=2.0**-6, n=6, near=None):
-    """A quantized dense layer whose outputs are real sums."""
-    chain = Coded((9,), 8).quantize(2.0**-5, np.asarray(np.iinfo(kind).min + 100, kind)).dequantize()
-    return chain.add("MatMul", chain.weights(chain.codes((9, n), w, near), scale, axis=1))
 
 
 def checked(chain, x=None, reader=read_qdq, kind="float"):
