@@ -1,27 +1,21 @@
 """Runs the benchmarks named on the command line, or all of them, and prints their tables as Markdown.
 
-With `--readme` the tables also replace those in README.md, between the marks `<!-- NAME -->` and `<!-- end -->`.
+With `--readme` the tables also replace those in README.md and docs/networks.md, between the marks `<!-- NAME -->` and
+`<!-- end -->`.
 """
 
+import importlib
+import importlib.util
 import re
 import sys
 from pathlib import Path
 
-from . import blocks, formats, generation, kinds, luts, precision, requantizers, residual, simulation, trits
-
-BENCHMARKS = {
-    "generation": generation,
-    "simulation": simulation,
-    "luts": luts,
-    "requantizers": requantizers,
-    "precision": precision,
-    "formats": formats,
-    "kinds": kinds,
-    "blocks": blocks,
-    "trits": trits,
-    "residual": residual,
-}
-README = Path(__file__).resolve().parent.parent / "README.md"
+BENCHMARKS = (
+    *("generation", "simulation", "luts", "requantizers", "precision", "formats", "kinds", "blocks", "trits"),
+    *("residual", "accuracy"),
+)
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "networks.md")
 
 
 def main(names, *, readme):
@@ -29,18 +23,28 @@ def main(names, *, readme):
     if unknown:
         sys.exit(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
     for name in names or BENCHMARKS:
-        print(f"\n## {name}\n\n{BENCHMARKS[name].__doc__}\n")
+        module = importlib.import_module(f".{name}", __package__)
+        print(f"\n## {name}\n\n{module.__doc__}\n")
         lines = []
-        for row in BENCHMARKS[name].table():
+        for row in module.table():
             lines.append("| " + " | ".join(str(cell) for cell in row) + " |")
             print(lines[-1], flush=True)
-        if readme:
-            _replace(name, "\n".join(lines))
+        if readme and not _missing(module):
+            for document in DOCUMENTS:
+                _replace(document, name, "\n".join(lines))
 
 
-def _replace(name, table):
+def _missing(module):
+    """Says which package a table needs to be whole, where it is not there."""
+    missing = [name for name in getattr(module, "WHOLE_WITH", ()) if importlib.util.find_spec(name) is None]
+    if missing:
+        print(f"\nnot written: the whole table needs {missing[0]}")
+    return missing
+
+
+def _replace(document, name, table):
     marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-    README.write_text(marked.sub(lambda found: f"{found[1]}\n{table}\n\n{found[2]}", README.read_text()))
+    document.write_text(marked.sub(lambda found: f"{found[1]}\n{table}\n\n{found[2]}", document.read_text()))
 
 
 if __name__ == "__main__":

@@ -27,18 +27,23 @@ RECIPES = {
     "uint4": Recipe(weights="int4", activations="uint4", layers=NARROW),
     "uint2": Recipe(weights="bipolar", activations="uint2", layers=NARROW),
     "bipolar": Recipe(weights="ternary", activations="bipolar", layers=NARROW, output=EXACT),
+    "ternary": Recipe(weights="ternary", activations="int2", symmetric=True, layers=NARROW, output=EXACT),
     "int3": Recipe(weights="mxfp4", activations="int3", symmetric=True, layers=NARROW),
     "tflite": Recipe(weights="int8", activations="int8", platform="tflite-micro"),
 }
 NORMED = Method(batch_norm=("fc1", "fc2"))
+TERNARY = Method(batch_norm=("fc1", "fc2"), narrow=("fc1", "fc2"))
 
 
 def normed(name, seed=1):
     """A module with batch norm whose gamma has both signs, and its inputs."""
     rng = np.random.default_rng(seed)
     network = mlp(rng)
+    if name == "ternary":
+        layers = tuple(replace(layer, activation="none") for layer in network.layers)
+        network = replace(network, layers=layers)
     x = inputs(rng, network, 60)
-    module = trainable(network, [x], RECIPES[name], NORMED)
+    module = trainable(network, [x], RECIPES[name], TERNARY if name == "ternary" else NORMED)
     for layer in module.chain[:2]:
         norm, columns = layer.norm, len(layer.norm.gamma)
         flips = torch.from_numpy(np.where(np.arange(columns) % 3, 1, -1).astype(np.float32))
@@ -70,7 +75,7 @@ def test_evaluation_takes_tracked_statistics(name):
     assert counted == [name not in ("uint8", "tflite")] * 2
 
 
-@pytest.mark.parametrize("name", ["uint4", "uint2", "bipolar", "int3"])
+@pytest.mark.parametrize("name", ["uint4", "uint2", "bipolar", "int3", "ternary"])
 def test_thresholds_give_batch_norm_for_every_sum(name):
     """Batch norm in float32 of each sum that the array can form, rounded to a code, against the product's own codes."""
     module, _ = normed(name)
@@ -84,11 +89,12 @@ def test_thresholds_give_batch_norm_for_every_sum(name):
     if name == "bipolar":
         expected = (y >= 0).astype(np.int64)
     else:
-        top = layer.y.fmt.code_range
-        expected = np.clip(np.rint(np.maximum(y, 0) / layer.y.scale), *top).astype(np.int64)
+        bounds = (-1, 1) if name == "ternary" else layer.y.fmt.code_range
+        y = y if name == "ternary" else np.maximum(y, 0)
+        expected = np.clip(np.rint(y / layer.y.scale), *bounds).astype(np.int64)
     found = reached(layer, sums)
     assert found.tolist() == expected.tolist()
-    assert len(np.unique(found)) == (4 if name == "int3" else len(range(*layer.y.fmt.code_range)) + 1)
+    assert len(np.unique(found)) == {"uint4": 16, "uint2": 4, "bipolar": 2, "int3": 4, "ternary": 3}[name]
 
 
 def reached(layer, sums):

@@ -38,12 +38,29 @@ def test_methods_that_are_none(fields, message):
     assert str(raised.value) == message
 
 
-def test_batch_norm_behind_a_layer_that_is_not_there():
+@pytest.mark.parametrize("field", ["batch_norm", "narrow"])
+def test_layers_that_are_not_there(field):
     rng = np.random.default_rng(1)
     network = mlp(rng)
     with pytest.raises(ValueError) as raised:
-        trainable(network, [inputs(rng, network)], Recipe(), Method(batch_norm=("fc1", "fc9")))
-    assert str(raised.value) == "batch_norm names 'fc9', which is no linear layer of network mlp"
+        trainable(network, [inputs(rng, network)], Recipe(), Method(**{field: ("fc1", "fc9")}))
+    assert str(raised.value) == f"{field} names 'fc9', which is no linear layer of network mlp"
+
+
+def test_narrow_outputs():
+    rng = np.random.default_rng(1)
+    network = mlp(rng)
+    x = inputs(rng, network)
+    with pytest.raises(ValueError) as raised:
+        trainable(network, [x], Recipe(), Method(narrow=("fc1",)))
+    assert str(raised.value) == "layer fc1: narrow outputs must be signed integers of 2 bits or more, not uint8"
+    module = trainable(network, [x], Recipe(), Method(narrow=("fc3",)))
+    with torch.no_grad():
+        module.chain[2].y.step.growth -= 1
+    assert same(module.trace(x), traced(export(module), x))
+    assert module.trace(x)["fc3"].min() == -127
+    zero_point = module.chain[2].y.zero_point
+    assert module.chain[2].y.bounds("none") == (-127 - zero_point, 127 - zero_point)
 
 
 def test_ranges_that_come_with_the_data_are_not_learned():

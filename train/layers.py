@@ -106,7 +106,11 @@ class QuantLinear(nn.Module):
             scale = np.maximum(quantized.grid.scale * numpy(folded.factor), least + np.finfo(np.float32).tiny)
             quantized = replace(quantized, grid=replace(quantized.grid, scale=scale))
         y = self.y and self.y.grid
-        return self._made(x, y, quantized, numpy(folded.offset), self.layer.activation)
+        made = self._made(x, y, quantized, numpy(folded.offset), self.layer.activation)
+        if self.y is None or not self.y.narrow:
+            return made
+        (lo, hi), (least, most) = made.spec.clip_range, self.y.clip
+        return replace(made, spec=made.spec.with_(clip=(max(lo, least), min(hi, most))))
 
     def _exact_product(self, x, quantized):
         return self._made(x, None, quantized, np.zeros(self.weight.shape[1]), "none")
@@ -114,7 +118,7 @@ class QuantLinear(nn.Module):
     def _real_output(self, folded) -> Quantize:
         assert self.y is not None
         activation = "none" if isinstance(self.y.fmt, Bipolar) else self.layer.activation
-        return real_output(self.name, self.y.grid, folded.operation, activation)
+        return real_output(self.name, self.y.grid, folded.operation, activation, narrow=self.y.narrow)
 
     def _made(self, x, y, quantized, bias, activation):
         layer = replace(self.layer, w=numpy(self.weight), bias=bias, activation=activation)

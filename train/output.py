@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from golden.formats import Bipolar
+from golden.formats import Bipolar, Integer
 from network.grid import Grid
 from network.recipe import Recipe
 
 from .codes import Codes
-from .steps import level_range, levels, numpy, step_of
+from .steps import levels, numpy, step_of
 from .straight_through import STEP_GRADIENTS, OnGrid, Sign, lsq_gain
 
 SIX = 6.0
@@ -20,22 +20,34 @@ class Output(nn.Module):
 
     gradient : a name of train.straight_through.STEP_GRADIENTS. Of bipolar outputs gradients pass where the real output
         is at most one step from zero.
+    narrow : whether the least code of a signed format is left out; int2 is then ternary.
+
+    Raises ValueError for an unknown gradient, and where there is no such code.
     """
 
-    def __init__(self, initial: Grid, recipe: Recipe, gradient: str = "lsq"):
+    def __init__(self, initial: Grid, recipe: Recipe, gradient: str = "lsq", *, narrow: bool = False):
         super().__init__()
         if gradient not in STEP_GRADIENTS:
             raise ValueError(f"gradient must be one of {', '.join(STEP_GRADIENTS)}, not {gradient!r}")
+        if narrow and not (isinstance(initial.fmt, Integer) and initial.fmt.signed and initial.fmt.width > 1):
+            raise ValueError(f"narrow outputs must be signed integers of 2 bits or more, not {initial.fmt}")
         self.fmt, self.zero_point, self.gradient = initial.fmt, initial.zero_point, STEP_GRADIENTS[gradient]
+        self.narrow = narrow
         self.step = step_of(initial, recipe)
 
     @property
     def grid(self) -> Grid:
         return Grid(self.fmt, numpy(self.step()), self.zero_point)
 
+    @property
+    def clip(self) -> tuple[int, int]:
+        """The least and the largest code."""
+        lo, hi = self.fmt.code_range
+        return lo + self.narrow, hi
+
     def bounds(self, activation) -> tuple[float, float]:
-        """The levels between which a real output moves its code."""
-        lo, hi = level_range(self.fmt, self.zero_point)
+        """The levels between which a real output moves its code, of integers."""
+        lo, hi = (code - self.zero_point for code in self.clip)
         if activation != "none":
             lo = max(lo, 0)
         if activation == "relu6":

@@ -40,6 +40,7 @@ class Method:
     steps : of bipolar and ternary weights: "learned", or "mean", from the mean of magnitudes (XNOR-Net, TWN). Other
         formats have learned steps or tables, blocks and groups those of the recipe.
     step_gradient : of the outputs' steps, a name of train.straight_through.STEP_GRADIENTS.
+    narrow : names of the layers whose signed outputs leave the least code out; those of int2 are then ternary.
     batch_norm : names of the layers that get a batch norm, which begins as what it normalizes.
     accumulator : bits that the sums of every layer are held in by training, or None.
     bound : how, a name of train.bounded.BOUNDS.
@@ -49,6 +50,7 @@ class Method:
 
     steps: str = "learned"
     step_gradient: str = "lsq"
+    narrow: Collection[str] = ()
     batch_norm: Collection[str] = ()
     accumulator: int | None = None
     bound: str = "norm"
@@ -71,8 +73,9 @@ def trainable(network: FloatNetwork, batches, recipe: Recipe, method: Method | N
     method = method or Method()
     if recipe.is_dynamic:
         raise ValueError("activation_range must be found from calibration data for training, not 'dynamic'")
-    if unknown := sorted(set(method.batch_norm) - {layer.name for layer in network.linears}):
-        raise ValueError(f"batch_norm names {unknown[0]!r}, which is no linear layer of network {network.name}")
+    for field in ("batch_norm", "narrow"):
+        if unknown := sorted(set(getattr(method, field)) - {layer.name for layer in network.linears}):
+            raise ValueError(f"{field} names {unknown[0]!r}, which is no linear layer of network {network.name}")
     network = _with_signs(network, recipe, method)
     initial = quantize(network, batches, recipe.with_(corrections=()))
     x = applied(network.before, np.concatenate([np.asarray(batch, np.float32) for batch in batches]))
@@ -106,8 +109,7 @@ def _trained(layer, quantized, recipe, method, x):
     if not isinstance(quantized, Product):
         return Moved(layer)
     kind = QuantDepthwise if layer.depthwise else QuantConv2d if layer.window else QuantLinear
-    exact = quantized.spec.output is None
-    y = None if exact else Output(quantized.y, recipe, method.step_gradient)
+    y = None if quantized.spec.output is None else _output(layer, quantized.y, recipe, method)
     norm = batch_norm(layer, x, quantized.y) if layer.name in method.batch_norm else Bias(layer.bias)
     weights = _weights(layer, quantized.x, recipe, method)
     made = kind(layer, weights, norm, y, recipe, accumulator=method.accumulator)
@@ -115,6 +117,13 @@ def _trained(layer, quantized, recipe, method, x):
         rule = f"have at most {THRESHOLD_BITS} bits behind batch norm where scales are powers of two"
         raise ValueError(f"layer {layer.name}: outputs must {rule}, not {quantized.y.fmt}")
     return made
+
+
+def _output(layer, y, recipe, method):
+    try:
+        return Output(y, recipe, method.step_gradient, narrow=layer.name in method.narrow)
+    except ValueError as error:
+        raise ValueError(f"layer {layer.name}: {error}") from None
 
 
 def _weights(layer: Linear, x: Grid, recipe: Recipe, method: Method) -> nn.Module:
