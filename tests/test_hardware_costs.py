@@ -1,0 +1,136 @@
+"""Costs of networks in hardware: cycles against those of operands, LUTs against whole arrays."""
+
+import re
+
+import numpy as np
+import pytest
+from test_network_costs import network, product
+
+from bittrue.errors import InputError
+from bittrue.hardware_costs import ARRAYS, Cycles, Luts, placed
+from golden.formats import parse
+from golden.precision import most_bits
+from golden.spec import Spec
+from golden.tensors import operands
+from hdl.cells import WITHOUT_DSP, cells, report_of
+from hdl.verilog import to_verilog
+from network.costs import Charge
+from network.layers import AveragePool
+from network.shapes import Reshape, Window
+from sim.stimulus import random_arrays
+from sim.streams import tiling
+
+INT4, INT8, UINT4 = parse("int4"), parse("int8"), parse("uint4")
+
+
+def spec_of(array, activations="int4", weights="int4", **fields):
+    given = dict(rows=2, cols=3, lanes=2, depth=40, bias=parse("int16"), requantize="multiplier", output=INT8)
+    return Spec(activations=parse(activations), weights=parse(weights), array=array, **given | fields)
+
+
+DESIGNS = [spec_of(array) for array in ARRAYS] + [
+    spec_of("vector", rows=1),
+    spec_of("output_stationary", requantize="thresholds", bias=None, output=INT4),
+    spec_of("bit_serial", "uint4", "int3", a_zero_point=True),
+    spec_of("scalable", "int8"),
+    spec_of("scalable", "uint2", "int2"),
+    spec_of("weight_stationary", pass_rows=5),
+    spec_of("matrix_vector", rows=1),
+]
+
+
+@pytest.mark.parametrize("spec", DESIGNS, ids=lambda spec: f"{spec.array} {spec.activations} {spec.requantize}")
+@pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (7, 33, 8), (13, 40, 3)])
+def test_cycles_of_a_shape_are_those_of_its_operands(spec, m, k, n):
+    arrays = random_arrays(spec, m=m, k=k, n=n, seed=1)
+    if spec.array == "bit_serial":
+        arrays |= {f"{name}_bits": np.array(most_bits(getattr(spec, f"{name}_range"))) for name in ("a", "w")}
+    if spec.array == "scalable":
+        modes = {("int4", "int4"): 2, ("int8", "int4"): 1, ("uint2", "int2"): 3}
+        arrays["mode"] = np.array(modes[str(spec.activations), str(spec.weights)])
+    assert placed(spec, m, k, n).cycles == tiling(spec, operands(spec, arrays)).cycles
+
+
+def convolutions():
+    window = Window((3, 3), stride=(2, 2))
+    size = {"cols": 3, "lanes": 2}
+    layers = [
+        product("conv", 9 * 2, 4, INT4, INT4, window, requantize="shift", output=UINT4, rows=2, **size),
+        AveragePool("mean", Window((2, 2)), "tflite-micro", *[_grid(UINT4)] * 2),
+        product(
+            "apart", 4, 4, UINT4, INT4, Window((2, 2)), array="vector", rows=1, requantize="shift", output=INT4, **size
+        ),
+        Reshape("flat", (-1,)),
+        product("last", 4, 5, INT4, INT4, rows=2, **size),
+    ]
+    return network(layers, (7, 7, 2))
+
+
+def _grid(fmt):
+    from network.grid import Grid
+
+    return Grid(fmt)
+
+
+def test_cycles_of_a_network():
+    made = convolutions()
+    conv, apart, last = made.products
+    shapes = {"output_stationary": (27, 18, 4), "last": (3, 4, 5)}
+    for array in ARRAYS:
+        charges = Cycles(3, array).charges(made)
+        moved = [one.spec.with_(array=array) for one in (conv, last)]
+        assert charges == (
+            Charge(placed(moved[0], *shapes["output_stationary"]).cycles),
+            Charge(placed(apart.spec, 3, 4, 4).cycles),
+            Charge(placed(moved[1], *shapes["last"]).cycles),
+        )
+    fewer = Cycles(3, "bit_serial").charges(made)[0].added
+    wide = product("conv", 18, 4, INT8, INT8, conv.window, rows=2, cols=3, lanes=2)
+    assert Cycles(3, "bit_serial").of(wide, (7, 7, 2)) > 3.5 * fewer
+
+
+def test_an_array_that_does_not_take_a_layer():
+    made = product("p", 4, 4, INT4, INT4, a_zero_point=True)
+    message = "layer p: a_zero_point must be left out with array 'scalable'; put its effect into the bias"
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        Cycles(1, "scalable").of(made, (4,))
+    wide = product("p", 4, 4, parse("int12"), INT4)
+    with pytest.raises(
+        InputError, match="^layer p: activations must be at most 8 bits wide with array 'scalable', not int12$"
+    ):
+        Cycles(1, "scalable").of(wide, (4,))
+
+
+def test_luts_are_those_of_all_elements_and_requantizers():
+    spec = spec_of("output_stationary", "int2", "int2", lanes=1, requantize="none", bias=None, output=None)
+    luts = Luts()
+    counted = luts.of(spec)
+    whole = cells(report_of(to_verilog(spec), WITHOUT_DSP["ice40"].format(top="mac_array"))).lut
+    assert 0.5 * whole < counted < whole  # the rest is what an array has once
+    assert luts.of(spec.with_(rows=4)) == counted + 6 * luts.of(spec.with_(cols=1, rows=2)) - 6 * luts.of(
+        spec.with_(cols=1, rows=1)
+    )
+
+
+def test_designs_alike_are_synthesized_once(monkeypatch):
+    from bittrue import hardware_costs
+
+    made = []
+    monkeypatch.setattr(hardware_costs, "report_of", lambda verilog, flow: made.append(flow) or "  7  SB_LUT4\n")
+    spec = spec_of("output_stationary", "int2", "int2", requantize="none", bias=None, output=None)
+    luts = Luts()
+    assert luts.of(spec.with_(depth=33)) == luts.of(spec) == (6 + 3) * 7
+    assert luts.of(spec.with_(depth=33, rows=4, cols=5, name="other")) == (20 + 5) * 7
+    assert len(made) == 2
+    assert spec.with_(depth=9).accumulator_width != spec.accumulator_width
+    luts.of(spec.with_(depth=9))
+    assert len(made) == 4
+    vector = spec_of("vector", "int2", "int2", requantize="none", bias=None, output=None, rows=1)
+    assert Luts("xc7").of(vector) == (3 + 3) * 7
+    assert made[-2].startswith("synth_xilinx") and made[-2].endswith("-top mac_array_channel")
+
+
+def test_luts_of_other_arrays_are_refused():
+    message = "LUTs are counted of arrays output_stationary, vector, not 'weight_stationary'"
+    with pytest.raises(InputError, match=f"^{message}$"):
+        Luts().of(spec_of("weight_stationary"))
