@@ -15,6 +15,7 @@ from .layers import AveragePool, Product
 from .network import Network
 from .shapes import MaxPool
 
+REAL_BITS = 32  # of activations that are real numbers
 POSITION_BITS = 2  # of a kept weight in its group of four
 _OF_WEIGHTS = ("w_codebook", "w_block_scale", "w_block_zero_point")
 
@@ -91,7 +92,7 @@ def layer_costs(network: Network) -> tuple[LayerCost, ...]:
     """Of each layer that computes, in order; others leave their activations where they are."""
     shapes, before = example_shapes(network), network.entry.name
     sizes = dict(zip((before, *(layer.name for layer in network.layers)), network.grids, strict=True))
-    bits = {name: prod(shapes[name]) * grid.fmt.width for name, grid in sizes.items()}
+    bits = {name: prod(shapes[name]) * (grid.fmt.width if grid else REAL_BITS) for name, grid in sizes.items()}
     found = []
     for layer in network.layers:
         if isinstance(layer, Product):

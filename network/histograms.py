@@ -74,7 +74,8 @@ def histograms(
     the clip that a layer may have.
     """
     real = reference(network, float_network)
-    grids = dict(zip((INPUT, *(layer.name for layer in network.layers)), network.grids, strict=True))
+    names = (INPUT, *(layer.name for layer in network.layers))
+    grids = {name: grid for name, grid in zip(names, network.grids, strict=True) if grid is not None}
     found = {
         name: CodeHistogram.empty(network.entry.name if name == INPUT else name, *grid.fmt.code_range)
         for name, grid in grids.items()
