@@ -10,7 +10,7 @@ from network.elementwise import Step
 from network.float_network import FloatAveragePool, FloatNetwork, Linear
 from network.functions import Logistic, Rescale, Softmax
 from network.grid import Grid
-from network.layers import AveragePool, Dequantize, Product, Quantize, sum_grid
+from network.layers import AveragePool, Dequantize, Product, Quantize
 from network.network import Network
 from network.shapes import MaxPool, Reshape, Transpose, Window
 
