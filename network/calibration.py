@@ -37,12 +37,19 @@ def consumers(network: FloatNetwork) -> dict[str, str | None]:
 
 
 def observed(network: FloatNetwork, batches) -> dict[str, list[np.ndarray]]:
-    """float32 values of each batch at the input, under INPUT, and after each layer that computes."""
-    kept = {INPUT, *(layer.name for layer in network.layers if isinstance(layer, Linear | FloatAveragePool))}
+    """float32 values of each batch at the input, under INPUT, and after each layer that computes.
+
+    Raises ValueError, naming the layer, where they are not finite.
+    """
+    kept = [INPUT, *(layer.name for layer in network.layers if isinstance(layer, Linear | FloatAveragePool))]
     found: dict[str, list[np.ndarray]] = {name: [] for name in kept}
     for batch in batches:
-        tensors = {INPUT: applied(network.before, batch), **network.trace(batch)}
-        for name in kept:
+        with np.errstate(all="ignore"):
+            tensors = {INPUT: applied(network.before, batch), **network.trace(batch)}
+        for name in found:
+            if not np.isfinite(tensors[name]).all():
+                where = f"layer {name}" if name else "input"
+                raise ValueError(f"{where}: the float network has numbers there that are not finite")
             found[name].append(tensors[name])
     return found
 

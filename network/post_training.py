@@ -60,9 +60,15 @@ def _layers(network, entry, batches, grids, recipe):
 
 
 def _checked(network, batches, recipe):
-    """The batches as float32. Raises ValueError for none, another shape, and networks without a linear layer."""
+    """The batches as float32. Raises ValueError for none, for what does not fit the network, and for no finite ones."""
     if not network.linears:
         raise ValueError(f"network {network.name} has no linear layer to quantize")
+    names = [layer.name for layer in network.linears]
+    if unknown := sorted(set(recipe.layers) - set(names)):
+        raise ValueError(f"layers: the network has no linear layer {unknown[0]!r}; it has {', '.join(names)}")
+    for layer in network.linears:
+        if not (np.isfinite(layer.w).all() and np.isfinite(layer.bias).all()):
+            raise ValueError(f"layer {layer.name}: weights and biases must be finite")
     batches = [np.asarray(batch, np.float32) for batch in batches]
     if not batches and not (recipe.is_dynamic and not DATA & set(recipe.corrections)):
         raise ValueError("calibration needs one batch at least")

@@ -10,7 +10,7 @@ from golden import platforms
 from golden.block_formats import NAMED_BLOCKS
 from golden.platform_table import PLATFORMS
 from network.elementwise import Step
-from network.float_network import FloatAveragePool, FloatNetwork
+from network.float_network import FloatAveragePool, FloatNetwork, Linear
 from network.layers import Product
 from network.post_training import quantize, quantizer
 from network.recipe import LayerFormats, Recipe
@@ -298,6 +298,16 @@ ERRORS = {
     "calibration batch 0 must have shape [B, 13], not [5, 12]": (MLP, {"x": np.ones((5, 12))}),
     "calibration batch 0 must hold finite numbers, one at least": (MLP, {"x": np.full((5, 13), np.nan)}),
     "calibration needs one batch at least": (MLP, {"x": None}),
+    "layers: the network has no linear layer 'fc9'; it has fc1, fc2, fc3": (
+        MLP, {"layers": {"fc9": LayerFormats(weights="int4")}},
+    ),
+    "layer a: weights and biases must be finite": (
+        FloatNetwork("n", (1,), (Linear("a", np.ones((1, 2), np.float32), np.array([0, np.nan], np.float32)),)), {},
+    ),
+    "layer b: the float network has numbers there that are not finite": (
+        FloatNetwork("n", (1,), tuple(Linear(name, np.full((1, 1), 1e30, np.float32), np.zeros(1)) for name in "ab")),
+        {},
+    ),
     "layer fc2: after relu bipolar outputs would all be +1": (
         MLP, {"layers": {"fc3": LayerFormats(activations="bipolar")}},
     ),
