@@ -9,7 +9,7 @@ from golden.derive import derived
 from golden.folds import layer_size
 from golden.ieee import Float
 from golden.spec import Spec
-from golden.tensors import Operands, operands
+from golden.tensors import Operands, operands, received, spare_codes
 from hdl.requantize import require_hardware
 from hdl.verilog import YosysError, to_verilog
 from sim.diagnose import Diagnosis, diagnose
@@ -137,6 +137,7 @@ class Comparison:
     expected_cycles: int | None = None
     utilization: float | None = None
     scales: TileScales | None = None
+    spares: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     @property
     def depth(self):
@@ -197,12 +198,12 @@ def _compare(folder, source, path, record, progress):
     with as_input_error(ValueError, prefix=str(path)):
         if "y" not in record:
             raise InputError(f"{path}: y: array missing")
-        given = operands(folder.spec, arrays)
+        given = received(folder.spec, arrays)
         speed = _speed(folder.spec, given, record)
         with progress.step("comparing with golden"):
             diagnosis = diagnose(unnamed(folder.spec), given, record["y"])
         scales = tile_scales(folder.spec, given, record)
-    return Comparison(source, given, record["y"], diagnosis, *speed, scales)
+    return Comparison(source, given, record["y"], diagnosis, *speed, scales, spare_codes(folder.spec, given))
 
 
 def not_inputs(spec: Spec) -> set[str]:

@@ -140,6 +140,7 @@ def compared(folder, results):
     parts: list[Table | Text] = [table]
     if len(results) > 1:
         parts.append(Text(_DUMPS[dumps_agree(results)]))
+    parts += [Text(line) for result in results for line in spares_told(result)]
     parts += [Text(scales_told(result)) for result in results if result.scales is not None]
     parts += [Text(explain(result)) for result in results if result.diagnosis.count or not result.diagnosis.compared]
     return Group(*parts)
@@ -162,6 +163,14 @@ def scales_told(result: Comparison):
     return f"{told}\n  first in tile {tile}: hardware {here}, golden {there}"
 
 
+def spares_told(result: Comparison):
+    """A line for each operand that holds the spare code of ternary."""
+    for name, places in result.spares.items():
+        count = f"{len(places)} spare {'code' if len(places) == 1 else 'codes'}"
+        first = f"{name}{places[0].tolist()}"
+        yield f"{result.source}: {count} of ternary in {name}, first {first}: hardware takes it for 0"
+
+
 def _scale_and_zero_point(y_scale, y_zero_point, tile):
     named = {"scale": y_scale, "zero point": y_zero_point}
     return ", ".join(f"{name} {value[tile]}" for name, value in named.items() if value is not None)
@@ -179,14 +188,21 @@ def _running(first):
     return f"after each block {'.., ' if len(first.running) > _SHOWN else ''}{shown}, "
 
 
+def _number(value):
+    """A float32, as it follows its bits."""
+    return "" if value is None else f"  float32 {value:.9g}"
+
+
 def _steps(first):
-    """What lies between accumulator and code."""
+    """The accumulator and what lies between it and the code; of float32 sums nothing does."""
+    if first.golden_value is not None:
+        return ""
     if first.reached is not None:
-        return f"thresholds reached {first.reached}, "
+        return f"accumulator {first.accumulator}, thresholds reached {first.reached}, "
     if first.y_scale is not None:
-        scale = f"scale {first.y_scale:.9g}, zero point {first.y_zero_point}"
+        scale = f"accumulator {first.accumulator}, scale {first.y_scale:.9g}, zero point {first.y_zero_point}"
         return f"{scale}, scaled {first.scaled:.9g}, rounded {first.rounded}, "
-    steps = f"biased {first.biased}, scaled {first.scaled}, rounded {first.rounded}, "
+    steps = f"accumulator {first.accumulator}, biased {first.biased}, scaled {first.scaled}, rounded {first.rounded}, "
     return steps if first.table_input is None else f"{steps}table read at {first.table_input}, "
 
 
@@ -199,12 +215,12 @@ def explain(result: Comparison):
     m, n = first.index
     channel = f", {n}" if result.given.a.ndim == 3 else ""
     lines = [
-        f"first difference: y[{m}, {n}], tile {first.tile}, {first.row_is} {first.row}, column {first.col}",
+        f"first difference: y[{m}, {n}], {first.place}",
         f"  operands   a[{m}, 0{channel}] = {first.a_first} .. a[{m}, {last}{channel}] = {first.a_last}; "
         f"w[0, {n}] = {first.w_first} .. w[{last}, {n}] = {first.w_last}",
-        f"  hardware   {first.hardware:>12}  {first.hardware_bits}",
-        f"  golden     {first.golden:>12}  {first.golden_bits}",
-        f"  golden's steps: {_running(first)}accumulator {first.accumulator}, {_steps(first)}code {first.golden}",
+        f"  hardware   {first.hardware:>12}  {first.hardware_bits}{_number(first.hardware_value)}",
+        f"  golden     {first.golden:>12}  {first.golden_bits}{_number(first.golden_value)}",
+        f"  golden's steps: {_running(first)}{_steps(first)}code {first.golden}",
         f"  they part at: {diagnosis.step}: {diagnosis.cause}",
         f"  {diagnosis.count} of {diagnosis.compared} outputs differ{_reach(diagnosis)}",
     ]
@@ -229,12 +245,18 @@ def compared_json(folder, results):
                 "cycles": result.cycles,
                 "closed_form_cycles": result.expected_cycles,
                 "utilization": result.utilization,
+                **_spares_json(result),
                 **({} if result.scales is None else {"scales": _scales_json(result.scales)}),
                 **({} if result.agrees else {"explanation": _explanation_json(result.diagnosis)}),
             }
             for result in results
         ],
     }
+
+
+def _spares_json(result):
+    counts = {name: len(places) for name, places in result.spares.items()}
+    return {"spare_codes": counts} if counts else {}
 
 
 def _scales_json(scales):
@@ -257,6 +279,7 @@ def _explanation_json(diagnosis):
         "col": first.col,
         "hardware": first.hardware,
         "golden": first.golden,
+        **_numbers_json(first),
         "hardware_bits": first.hardware_bits,
         "golden_bits": first.golden_bits,
         "step": diagnosis.step,
@@ -264,6 +287,12 @@ def _explanation_json(diagnosis):
         "explained": diagnosis.explained,
         "alternatives": list(diagnosis.alternatives),
     }
+
+
+def _numbers_json(first):
+    """The float32 numbers of outputs that are such; as text, since JSON has no infinity and no NaN."""
+    values = {"hardware_value": first.hardware_value, "golden_value": first.golden_value}
+    return {name: f"{value:.9g}" for name, value in values.items() if value is not None}
 
 
 def demonstrated(results):

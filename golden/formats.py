@@ -111,7 +111,7 @@ class Bipolar:
 
 @dataclass(frozen=True)
 class Ternary:
-    """-1, 0 or +1 as a two's complement code of two bits; the spare code -2 is refused here, and zero in hardware."""
+    """-1, 0 or +1 as a two's complement code of two bits; the spare code -2 is no operand, and zero in hardware."""
 
     width = 2
     signed = True
@@ -120,13 +120,21 @@ class Ternary:
     code_range = (-1, 1)
     extreme_codes = (-1, 1)
     decoded_range = (-1, 1)
+    spare = -2
 
     def decode(self, code):
-        """The code itself."""
-        return code
+        """The code itself; zero for the spare code."""
+        return where(code == self.spare, 0, code)
 
     def __str__(self):
         return self.name
+
+
+@dataclass(frozen=True)
+class AnyTernary(Ternary):
+    """Ternary whose spare code is taken: what arrays may hold that hardware was given."""
+
+    code_range = (-2, 1)
 
 
 @dataclass(frozen=True)

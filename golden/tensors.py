@@ -11,7 +11,7 @@ from .derive import SCALES, derived, takes
 from .dynamic import dynamic
 from .extras import axis_sizes, extras
 from .folds import check_layer, stored_arrays
-from .formats import Codebook
+from .formats import AnyTernary, Codebook, Ternary
 from .ieee import Float
 from .mac import accumulate, accumulator_range
 from .minifloat import MiniFloat
@@ -21,6 +21,7 @@ from .residual import combined
 from .scale_formats import PowerScale
 
 ZERO_POINTS = ("a_zero_point", "w_zero_point")
+CODES = ("a", "w", "a_residual", "w_residual")
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,35 @@ def operands(spec, arrays):
     return result
 
 
+def received(spec, arrays):
+    """Operands that hardware was given: as `operands` has them, and the spare code of ternary, which it takes for zero.
+
+    Not that of packed trits, which have none.
+    """
+    fields = {"activations": spec.activations, "weights": spec.weights if spec.w_packing == "codes" else None}
+    ternary = {field: AnyTernary() for field, fmt in fields.items() if isinstance(fmt, Ternary)}
+    return operands(spec.with_(**ternary), arrays)
+
+
+def spare_codes(spec, given: Operands):
+    """Where operands hold the spare code of ternary: index arrays [count, 2 or 3] by name, of those that do."""
+    arrays = {"a": given.a, "w": given.w, **given.extras}
+    formats = {name: spec.activations if name in ("a", "a_residual") else spec.weights for name in CODES}
+    places = {
+        name: np.argwhere(arrays[name] == fmt.spare)
+        for name, fmt in formats.items()
+        if name in arrays and isinstance(fmt, Ternary)
+    }
+    return {name: found for name, found in places.items() if len(found)}
+
+
 def _activations(spec, a):
     """Codes [M, K], or [M, K, N] where the array takes such."""
-    channels = np.ndim(a) == 3
+    channels, shape = np.ndim(a) == 3, list(np.shape(a))
     if channels and spec.array != "vector":
-        shape = list(np.shape(a))
         raise ValueError(f"a [M, K, N] needs array 'vector', not {spec.array!r}; it has shape {shape}")
+    if spec.array == "vector" and (len(shape) not in (2, 3) or 0 in shape):
+        raise ValueError(f"a must be [M, K], or [M, K, N], with at least one element, not of shape {shape}")
     return _codes("a", a, spec.activations, ndim=3 if channels else 2, specials=spec.is_float_sum)
 
 
@@ -109,6 +133,8 @@ def _extra(name, extra, arrays, sizes):
         return np.full(shape, extra.default, np.int64)
     value = np.asarray(_required(arrays, name))
     if value.shape not in [shape[first:] for first in range(max(len(shape), 1))]:
+        if not shape:
+            raise ValueError(f"{name} must be one number, not of shape {list(value.shape)}")
         axes = ", ".join(axis.upper() if len(axis) == 1 else axis for axis in extra.axes)
         raise ValueError(f"{name} must have shape [{axes}] = {list(shape)}, not {list(value.shape)}")
     return np.broadcast_to(_codes(name, value, extra.fmt, specials=extra.specials), shape).copy()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from golden.formats import AdditivePowersOfTwo, Bipolar, Codebook, Format, Integer, PowerOfTwo, SignedField
+from golden.formats import AdditivePowersOfTwo, Bipolar, Codebook, Format, Integer, PowerOfTwo, SignedField, Ternary
 from golden.minifloat import MiniFloat
 
 
@@ -19,6 +19,13 @@ def misreadings(name: str, fmt: Format):
             return
         case _:
             yield from _integers(name, fmt)
+
+
+def spare_misreadings(name: str):
+    """Faults that only the spare code of ternary shows: (step, cause, from codes and zero point to integers)."""
+    for integer in (-1, -2):
+        cause = f"the spare ternary code of {name} counts as {integer}"
+        yield "decode", cause, lambda codes, zero, integer=integer: np.where(codes == Ternary.spare, integer, codes)
 
 
 def _integers(name, fmt):

@@ -8,9 +8,10 @@ from golden.checks_precision import RUN_TIME
 from golden.formats import Codebook, Integer
 from golden.ops import int_bits
 from golden.residual import combined, has_residual
+from golden.tensors import spare_codes
 
 from .faults_codebook import codebook_faults
-from .faults_formats import misreadings
+from .faults_formats import misreadings, spare_misreadings
 from .faults_trits import trit_faults
 from .machine import Hypothesis, narrowed, wrapped
 
@@ -41,9 +42,11 @@ def _codes_of_wide(window, change):
 
 
 def _decodings(machine):
-    spec = machine.spec
+    spec, spares = machine.spec, set(spare_codes(machine.spec, machine.operands))
     for short, name, fmt in (("a", "activations", spec.activations), ("w", "weights", spec.weights)):
         faults: list[tuple] = list(misreadings(name, fmt))
+        if spares & {short, f"{short}_residual"}:
+            faults.extend(spare_misreadings(name))
         if getattr(spec, f"{short}_zero_point") or (short == "w" and spec.w_block_zero_point):
             faults.extend(_misused_zero_points(name))
         for step, cause, decode in faults:

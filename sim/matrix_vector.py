@@ -46,6 +46,11 @@ class MatrixVectorTiling(Tiling):
     def y_ends(self):
         return ends(self.tiles, self.grid[1])
 
+    def place_told(self, m, n):
+        tile, _, col = self.place(m, n)
+        vector, fold = self.at(tile)
+        return f"tile {tile}: vector {vector}, fold {fold}, column {col}"
+
     def y_beat_index(self, m, n):
         return self.place(m, n)[0]
 

@@ -19,17 +19,17 @@ from .faults_tables import before_table
 class Mismatch:
     """One output that differs: its place, its operands, and golden's way to its code, step by step.
 
-    `tile`, `row`, `col` say which processing element computed it, in which tile of the stream; `row_is` names what
-    `row` counts. `rounded` is the value
-    after the shift, before activation, zero point and clip. The bits are those of the output format.
+    `tile`, `row`, `col` say which processing element computed it, in which tile of the stream; `place` says so in the
+    words of this kind of array. `rounded` is the value after the shift, before activation, zero point and clip. The
+    bits are those of the output format.
 
     With requantize float32, `scaled` is the float32 product, which may be a fraction or infinite. With thresholds,
     nothing is biased or scaled, and `rounded` is `reached`: how many thresholds the accumulator reaches. With a table,
     `table_input` is the code that it is read with. `running` is the accumulator after each block, where the design has
     blocks, or after each beat, where it adds beats in float32: integers, or the float32 numbers, of which the
-    accumulator is the bit pattern.
-    `table_input` is the code that it is read with. With requantize dynamic, `scaled` is the float32 quotient by
-    `y_scale`, which the tile was scaled by together with `y_zero_point`.
+    accumulator is the bit pattern. Where outputs are float32, `hardware_value` and `golden_value` are the numbers.
+    With requantize dynamic, `scaled` is the float32 quotient by `y_scale`, which the tile was scaled by together with
+    `y_zero_point`.
     """
 
     index: tuple[int, int]
@@ -50,7 +50,9 @@ class Mismatch:
     rounded: int
     reached: int | None = None
     table_input: int | None = None
-    row_is: str = "array row"
+    place: str = ""
+    hardware_value: float | None = None
+    golden_value: float | None = None
     running: tuple[int | float, ...] = ()
     y_scale: float | None = None
     y_zero_point: int | None = None
@@ -82,10 +84,19 @@ def mismatch(machine, hardware, m, n) -> Mismatch:
         hardware_bits=_bits(hardware[m, n], spec.y),
         golden_bits=_bits(code, spec.y),
         accumulator=accumulator,
-        row_is=machine.tiling.row_is,
+        place=machine.tiling.place_told(m, n),
+        **_values(spec, int(hardware[m, n]), code),
         running=tuple(float32_values(running).tolist()) if spec.is_float_sum else tuple(running),
         **steps,
     )
+
+
+def _values(spec, hardware, code):
+    """The numbers that float32 outputs are bit patterns of: fields of Mismatch."""
+    if not spec.is_float_sum:
+        return {}
+    there, here = float32_values([hardware, code]).tolist()
+    return {"hardware_value": there, "golden_value": here}
 
 
 def _running(window):

@@ -98,6 +98,11 @@ class Tiling:
         """(tile number, row, column) that computes output [m, n]."""
         return self._tiles.place(m, n)
 
+    def place_told(self, m, n):
+        """Where output [m, n] is computed, in words."""
+        tile, row, col = self.place(m, n)
+        return f"tile {tile}, {self.row_is} {row}, column {col}"
+
     def at(self, tile):
         """Tile row and tile column of a tile by its number in the order of the streams."""
         return self._tiles.at(tile)

@@ -19,6 +19,10 @@ class Vector(Tiling):
     def cycles(self):
         return vector_cycles(self.spec, self.beats, *self.grid)
 
+    def place_told(self, m, n):
+        tile, _, col = self.place(m, n)
+        return f"tile {tile}, channel {col}"
+
     def y_beat_index(self, m, n):
         return self.place(m, n)[0]
 

@@ -3,7 +3,9 @@
 import json
 import tomllib
 
+import numpy as np
 import pytest
+from commands import command, done
 
 from bittrue.design import describe, to_spec, to_toml
 from bittrue.errors import InputError
@@ -86,3 +88,28 @@ def test_the_manifest_says_how_sums_are_formed():
         "sum to -390144..393216, which needs 20 bits"
     )
     assert json.dumps(built)
+
+
+def test_differing_float32_outputs_are_told_as_numbers(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = ("--activations", "int8", "--weights", "int4", "--block", 2, "--w-block-scale", "float16")
+    done("generate", *flags, "--block-sum", "float32", "--output", "float32", "--depth", 8, "--out", "x")
+    arrays = {
+        "a": np.array([[3, 5, 1]]),
+        "w": np.array([[1], [2], [-7]]),
+        "w_block_scale": np.array([[0x3C00], [0x3800]]),
+    }
+    y = np.array([[13 - 3.5]], np.float32)
+    np.savez("dump.npz", y=y, **arrays)
+    done("compare", "x", "--hardware", "dump.npz")
+    for wrong, shown, cause in ((6, "6", "they are ignored"), (np.inf, "inf", "no single known fault")):
+        np.savez("dump.npz", y=np.full_like(y, wrong), **arrays)
+        told = command("compare", "x", "--hardware", "dump.npz")
+        assert told.code == 1 and cause in told.out
+        bits = int(np.full_like(y, wrong).view(np.uint32)[0, 0])
+        assert f"  hardware   {bits:>12}  {bits:032b}  float32 {shown}\n" in told.out
+        assert f"  golden       1092091904  {1092091904:032b}  float32 9.5\n" in told.out
+        assert "  golden's steps: after each block 13, 9.5, code 1092091904\n" in told.out
+        (result,) = json.loads(command("compare", "x", "--hardware", "dump.npz", "--json").out)["results"]
+        found = result["explanation"]
+        assert (found["hardware_value"], found["golden_value"], found["golden"]) == (shown, "9.5", 1092091904)

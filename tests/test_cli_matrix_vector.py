@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import done, refusal
+from commands import command, done, refusal
 
 from bittrue.design import read_toml, to_spec
 from bittrue.flows import random_inputs
@@ -65,3 +65,12 @@ def test_random_operands_fit_the_design(fields):
     arrays = random_inputs(spec, 100, 1)
     m, _, n = operands(spec, arrays).shape
     assert m * n >= 100 and n == {"outputs": 3, "sparsity": 5, "stored_weights": 2}[next(iter(fields))]
+
+
+def test_the_place_of_a_difference_in_words(folder):
+    """Five columns in folds of two: y[3, 4] is the first column of the third fold of the fourth vector."""
+    done("generate", *UNIT, "--outputs", 5, "--out", "unit")
+    a, w = np.arange(20).reshape(4, 5) - 9, np.arange(25).reshape(5, 5) % 16 - 8
+    np.savez("dump.npz", a=a, w=w, y=a @ w + (np.arange(20).reshape(4, 5) == 19))
+    told = command("compare", "unit", "--hardware", "dump.npz").out
+    assert "first difference: y[3, 4], tile 11: vector 3, fold 2, column 0\n" in told

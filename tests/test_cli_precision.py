@@ -56,6 +56,13 @@ def test_a_precision_given_with_the_operands(built):
     assert refusal(Path("x"), "simulate", "x", *ICARUS, "--inputs", "i.npz") == f"i.npz: {message}"
 
 
+@pytest.mark.parametrize(("kind", "name"), [("bit_serial", "a_bits"), ("bit_serial", "w_bits"), ("scalable", "mode")])
+def test_a_precision_is_one_number(built, name):
+    np.savez("i.npz", a=np.zeros((5, 7), int), w=np.zeros((7, 4), int), **{name: np.array([1, 2])})
+    message = f"i.npz: {name} must be one number, not of shape [2]"
+    assert refusal(Path("x"), "simulate", "x", "--inputs", "i.npz") == message
+
+
 FIELDS = {"bit_serial": ["a", "raise", "negative"], "scalable": ["a", "mode"]}
 
 

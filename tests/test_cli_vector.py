@@ -39,7 +39,7 @@ def test_a_depthwise_layer(here):
     np.savez("dump.npz", y=y + (np.arange(30).reshape(6, 5) == 13))
     told = command("compare", "x", "--hardware", "dump.npz", "--inputs", "layer.npz").out
     a, w = here["a"], here["w"]
-    assert "first difference: y[2, 3], tile 8, array row 0, column 0" in told
+    assert "first difference: y[2, 3], tile 8, channel 0\n" in told
     assert f"a[2, 0, 3] = {a[2, 0, 3]} .. a[2, 8, 3] = {a[2, 8, 3]}; w[0, 3] = {w[0, 3]} .. w[8, 3] = {w[8, 3]}" in told
 
 

@@ -133,13 +133,18 @@ def test_padding_keeps_the_outputs_and_adds_zeros():
     assert not sums[3:].any() and not sums[:, 4:].any()
 
 
+ONE_OR_TWO = "a must be [M, K], or [M, K, N], with at least one element, not of shape"
+
+
 @pytest.mark.parametrize(
     ("spec", "a", "message"),
     [
         (design(), np.zeros((2, 3, 5), int), "a has N = 5 channels and w has N = 4 columns; they must be equal"),
         (design(), np.zeros((2, 2, 4), int), "a has K = 2 columns and w has K = 3 rows; they must be equal"),
         (design(), np.full((2, 3, 4), 128), "a[0, 0, 0] is 128, outside int8 [-128, 127]"),
-        (design(), np.zeros(3, int), "a must be a matrix with at least one element, not of shape [3]"),
+        (design(), np.zeros(3, int), f"{ONE_OR_TWO} [3]"),
+        (design(), np.zeros((2, 3, 4, 1), int), f"{ONE_OR_TWO} [2, 3, 4, 1]"),
+        (design(), np.zeros((0, 3, 4), int), f"{ONE_OR_TWO} [0, 3, 4]"),
         (
             design(array="output_stationary"),
             np.zeros((2, 3, 4), int),

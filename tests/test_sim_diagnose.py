@@ -284,6 +284,7 @@ def test_the_first_mismatch_in_full():
         biased=25,
         scaled=25 * 3 << 29,
         rounded=9,
+        place="tile 3, array row 0, column 0",
     )
 
 

@@ -177,19 +177,6 @@ def decode_eight(name, code):
     return float_values(exponent_bits, mantissa_bits)[code]
 
 
-@NEEDS_ICARUS
-def test_the_spare_code_of_ternary_is_zero_in_hardware(tmp_path):
-    """Golden refuses it; bits that a broken memory sends count as nothing."""
-    spec = Spec(activations=parse("int3"), weights=parse("ternary"), rows=1, cols=4, lanes=1, depth=2, name="formats")
-    as_int2 = spec.with_(weights=parse("int2"))
-    given = operands(as_int2, {"a": np.array([[3, 3]]), "w": np.array([[-2, -1, 0, 1], [-2, -2, -2, -2]])})
-    (y,) = in_icarus(spec, [given], tmp_path)
-    assert y.tolist() == [[0, -3, 0, 3]]
-    with pytest.raises(ValueError) as error:
-        operands(spec, {"a": given.a, "w": given.w})
-    assert str(error.value) == "w[0, 0] is -2, outside ternary [-1, 1]"
-
-
 def test_what_is_no_number_is_refused():
     spec = Spec(activations=parse("int3"), weights=parse("float8_e4m3fn"), name="formats")
     with pytest.raises(ValueError) as error:
