@@ -28,7 +28,7 @@ from .design import read_toml, to_fields, to_spec, to_toml
 from .errors import InputError, as_input_error
 from .folder import check_free, replaced
 from .network_checks import check_network
-from .network_toml import complete_arrays, folder_names, network_of, network_table, on_arrays
+from .network_toml import folder_names, network_of, network_table, on_arrays
 from .npz import read_npz
 from .recipe_file import read_recipe, recipe_toml
 from .toml_file import read_bounded, table_of, written
@@ -99,7 +99,7 @@ def _layer_parts(network):
         folder = f"layers/{names[layer.name]}"
         with as_input_error(InputError, prefix=f"layer {layer.name}"):
             parts[f"{folder}/design.toml"] = _design(layer.spec).encode()
-        parts[f"{folder}/arrays.npz"] = _npz(complete_arrays(layer))
+        parts[f"{folder}/arrays.npz"] = _npz(layer.complete_arrays)
     return parts
 
 

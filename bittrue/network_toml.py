@@ -63,11 +63,6 @@ def on_arrays(network: Network) -> tuple[Product | DynamicProduct, ...]:
     return tuple(layer for layer in network.layers if isinstance(layer, Product | DynamicProduct))
 
 
-def complete_arrays(layer: Product | DynamicProduct) -> dict:
-    """All that its array takes beside activations and what comes with these."""
-    return layer.complete_arrays if isinstance(layer, Product) else layer.arrays
-
-
 def network_table(network: Network) -> dict:
     """The network as plain data, without spec and arrays of its products.
 
@@ -100,12 +95,13 @@ def _layer_table(layer):
 
 def _beside(layer):
     """What must be known of a product beside its files."""
-    if isinstance(layer, Product):
-        return {"arrays": sorted(layer.arrays)}
+    if not isinstance(layer, Product | DynamicProduct):
+        return {}
+    found = {"arrays": sorted(layer.arrays)}
     if isinstance(layer, DynamicProduct):
-        given = layer.weights.spec_fields
-        return {"weights": {"grid": plain(layer.weights.grid), **{name: plain(one) for name, one in given.items()}}}
-    return {}
+        given = {name: plain(one) for name, one in layer.weights.spec_fields.items()}
+        found["weights"] = {"grid": plain(layer.weights.grid), **given}
+    return found
 
 
 def network_of(table: dict, parts: Parts) -> Network:
@@ -153,34 +149,37 @@ def _on_array(kind, table, where, parts, grid):
     if not isinstance(folder, str):
         raise ValueError(f"{where} has no folder")
     spec, arrays = parts(folder)
-    make = _product if kind is Product else _dynamic
-    layer = make(table, where, spec, arrays, grid)
-    complete = complete_arrays(layer)
-    if differing := [name for name in (*complete, *arrays) if not _same(complete.get(name), arrays.get(name))]:
-        raise ValueError(f"layers/{folder}/arrays.npz: {differing[0]} is not what the grids of the layer come to")
-    try:
-        one_row(spec, arrays)
-    except ValueError as error:
-        raise ValueError(f"layers/{folder}/arrays.npz: {error}") from error
-    return layer
-
-
-def _product(table, where, spec, arrays, grid):
     own = _list(table, "arrays")
-    table = {name: value for name, value in table.items() if name != "arrays"}
     kept = {name: one for name, one in arrays.items() if name in own}
     if "w" not in kept or kept["w"].ndim != 2:
         raise ValueError(f"{where} has no matrix w")
-    return made(Product, table, where, x=grid, spec=spec, arrays=kept)
+    del table["arrays"]
+    if kind is Product:
+        layer = made(Product, table, where, x=grid, spec=spec, arrays=kept)
+    else:
+        weights = _weights(table.pop("weights", None), f"{where}.weights", kept)
+        layer = made(DynamicProduct, table, where, spec=spec, weights=weights)
+    _check_arrays(layer, arrays, f"layers/{folder}/arrays.npz")
+    return layer
 
 
-def _dynamic(table, where, spec, arrays, grid):
-    given = table.pop("weights", None)
-    if not isinstance(given, dict):
-        raise ValueError(f"{where} has no weights")
-    own = value_of(Grid, given.pop("grid", None), f"{where}.weights.grid")
-    weights = QuantizedWeights(fields_of(Spec, given, f"{where}.weights"), arrays, own)
-    return made(DynamicProduct, table, where, spec=spec, weights=weights)
+def _weights(table, where, arrays):
+    if not isinstance(table, dict) or "grid" not in table:
+        raise ValueError(f"{where} must be a table with a grid, not {table!r:.80}")
+    given = {name: one for name, one in table.items() if name != "grid"}
+    grid: Any = value_of(Grid, table["grid"], f"{where}.grid")
+    return QuantizedWeights(fields_of(Spec, given, where), arrays, grid)
+
+
+def _check_arrays(layer, arrays, path):
+    """Raises ValueError for arrays that the design does not take, or that are not what the grids say."""
+    complete = layer.complete_arrays
+    if differing := [name for name in (*complete, *arrays) if not _same(complete.get(name), arrays.get(name))]:
+        raise ValueError(f"{path}: {differing[0]} is not what the grids of the layer come to")
+    try:
+        one_row(layer.spec, arrays)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _same(one, other):

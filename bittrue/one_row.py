@@ -8,7 +8,7 @@ from golden.tensors import Operands, operands
 
 
 def one_row(spec: Spec, arrays: dict) -> Operands:
-    """The operands that weights and what belongs to them make with one row of A, of codes as wide as A's get.
+    """The operands that weights and what belongs to them make with one row of A, of codes 0.
 
     Raises ValueError for arrays that the design does not take.
     """
@@ -18,7 +18,5 @@ def one_row(spec: Spec, arrays: dict) -> Operands:
     for name, extra in extras(spec).items():
         if "m" in extra.axes and name not in arrays:
             given[name] = np.full([sizes[axis] for axis in extra.axes], extra.pad)
-    a = np.resize(np.array(spec.activations.extreme_codes), (1, depth))
-    if spec.array == "vector":
-        a = np.repeat(a[..., None], columns, axis=2)
+    a = np.zeros((1, depth, columns) if spec.array == "vector" else (1, depth), np.int64)
     return operands(spec, {**given, "a": a})

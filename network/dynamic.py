@@ -54,6 +54,12 @@ class DynamicProduct:
         """Those of the weights."""
         return self.weights.arrays
 
+    @property
+    def complete_arrays(self) -> dict:
+        """The same with the zero point of the weights, where the design takes it."""
+        zero = {"w_zero_point": self.weights.grid.zero_point} if self.spec.w_zero_point else {}
+        return {**zero, **self.arrays}
+
     def rows(self, values) -> np.ndarray:
         """What windows take of the values, [B, ..., K] or, of a depthwise layer, [B, ..., K, N]; float32."""
         channels = len(self.bias) if self.spec.array == "vector" else None
@@ -70,8 +76,7 @@ class DynamicProduct:
 
     def given(self, values) -> Operands:
         """What the array takes for real activations [B, ...]. Raises ValueError for values that are not finite."""
-        zero = {"w_zero_point": self.weights.grid.zero_point} if self.spec.w_zero_point else {}
-        return operands(self.spec, {**self.weights.arrays, **zero, **self.taken(values).arrays})
+        return operands(self.spec, {**self.complete_arrays, **self.taken(values).arrays})
 
     def run(self, values) -> np.ndarray:
         """float32 [B, ..., N]. Raises ValueError for values that are not finite."""

@@ -68,6 +68,7 @@ RECIPES = {
     "fixed point": Recipe(weights="q3.5", activations="q4.4", output="q4.4"),
     "apot5 by platform onnxruntime": Recipe(weights="apot5", platform="onnxruntime"),
     "dynamic": Recipe(**DYNAMIC),
+    "dynamic with zero points of weights": Recipe(**DYNAMIC, weights="uint4", granularity="tensor"),
 }
 DENSE = {
     "groups": Recipe(weights="int4", granularity="group", group=2, lanes=2),
@@ -126,12 +127,43 @@ def test_integers_lie_in_as_few_bytes_as_they_need(q):
 
 
 def test_names_of_layers_become_names_of_folders():
-    names = ["fc1", "FC1", "../up", "/abs", "", "...", "a\nb", "a'\"b", "é", "x" * 300, "x" * 299, "con v", ".hidden"]
+    names = [
+        "fc1",
+        "FC1",
+        "B",
+        "b",
+        "../up",
+        "/abs",
+        "",
+        "...",
+        "a\nb",
+        "a'\"b",
+        "é",
+        "x" * 300,
+        "x" * 299,
+        "con v",
+        ".hidden",
+        "Up",
+    ]
     found = folder_names(names)
     assert list(found) == names
     assert list(found.values()) == [
-        *("fc1", "FC1-2", "up", "abs", "layer", "layer-2", "a_b", "a_b-2", "layer-3", "x" * 60, "x" * 60 + "-2"),
-        *("con_v", "hidden"),
+        *(
+            "fc1",
+            "FC1-2",
+            "B",
+            "b-2",
+            "up",
+            "abs",
+            "layer",
+            "layer-2",
+            "a_b",
+            "a_b-2",
+            "layer-3",
+            "x" * 60,
+            "x" * 60 + "-2",
+        ),
+        *("con_v", "hidden", "Up-2"),
     ]
     assert sorted(path.name for path in map(Path, found.values())) == sorted(found.values())
 
