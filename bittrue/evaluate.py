@@ -1,0 +1,92 @@
+"""A network on examples by every route: in float, fake-quantized, in golden's codes, in simulated hardware."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from network.example_shapes import most_elements
+from network.read_onnx import read_float
+
+from .data import Examples
+from .errors import InputError, as_input_error, reason
+from .models import read_onnx_model
+from .network_folder import NetworkFolder
+from .network_hardware import LayerRun, built, run_hardware
+from .progress import Progress
+from .scores import Score, score
+
+BATCH_ELEMENTS = 1 << 22
+FLOAT, FAKE, GOLDEN = "float", "fake", "golden"
+
+
+@dataclass(frozen=True)
+class Route:
+    """What one route gave: outputs float32 [B, ...] of the first B examples, or why there are none."""
+
+    name: str
+    outputs: np.ndarray | None = field(default=None, repr=False)
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All routes on the same examples, and the runs of each product in each simulator, by the simulator's name."""
+
+    labels: np.ndarray | None = field(repr=False)
+    routes: tuple[Route, ...]
+    runs: dict[str, list[LayerRun]]
+
+    @property
+    def agrees(self):
+        """Whether every simulated layer gave golden's outputs."""
+        return all(run.comparison.agrees for runs in self.runs.values() for run in runs)
+
+    @property
+    def reference(self) -> Route:
+        """What the others are compared with: the first route that gave outputs."""
+        return next(route for route in self.routes if route.outputs is not None)
+
+    def score(self, route: Route) -> Score | None:
+        """How near a route's outputs are to the labels and to the reference; None where there are no outputs."""
+        if route.outputs is None or self.reference.outputs is None:
+            return None
+        return score(route.outputs, self.reference.outputs[: len(route.outputs)], self.labels)
+
+
+def evaluate(
+    opened: NetworkFolder, examples: Examples, progress: Progress, *, hardware=0, simulators=(), out: Path | None = None
+) -> Evaluation:
+    """Runs the examples by every route; the first `hardware` of them in each of the simulators. Raises InputError.
+
+    out : where the build folders of the products are, or are made; by default in the network folder.
+    """
+    network = opened.network
+    builds = built(network, out or opened.build, opened.folders, progress) if hardware else {}
+    batches = examples.batches(max(1, BATCH_ELEMENTS // most_elements(network)))
+    routes, runs = [], {}
+    if opened.float_model is not None:
+        routes.append(_route(FLOAT, _float(opened), batches, progress))
+    routes += [_route(name, run, batches, progress) for name, run in ((FAKE, network.fake), (GOLDEN, network.run))]
+    for simulator in simulators if hardware else ():
+        outputs, runs[simulator] = run_hardware(network, examples.x[:hardware], simulator, builds, progress)
+        routes.append(Route(simulator, outputs))
+    return Evaluation(examples.labels, tuple(routes), runs)
+
+
+def _float(opened) -> Callable:
+    model = read_onnx_model(opened.float_model)
+    with as_input_error(ValueError, prefix=str(opened.float_model)):
+        return read_float(model).run
+
+
+def _route(name, run, batches, progress):
+    """A route that cannot be taken, such as fake quantization of a table, says so in place of its outputs."""
+    with progress.step(f"computing {name}"), np.errstate(over="ignore", invalid="ignore"):
+        try:
+            return Route(name, np.concatenate([run(batch) for batch in batches]))
+        except ValueError as error:
+            if name == GOLDEN:
+                raise InputError(reason(error)) from error
+            return Route(name, refusal=reason(error))

@@ -1,0 +1,124 @@
+"""The commands on networks: quantize, import, report, evaluate. The work is done in flows."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from golden.platform_table import PLATFORMS
+
+from . import network_flows as flows
+from . import network_report as report
+from .app import Json, Quiet, SimulatorOption, app, chosen_simulators, finish, show
+from .costs import MOST_BATCH, costs
+from .data import read_examples
+from .errors import InputError
+from .evaluate import evaluate as evaluated
+from .network_folder import open_network
+from .progress import Progress
+from .recipe_options import takes_recipe
+
+NetworkArgument = Annotated[
+    Path,
+    typer.Argument(help="Network folder, as bittrue quantize or bittrue import makes it.", show_default=False),
+]
+Out = Annotated[Path, typer.Option(help="Network folder to make.")]
+Data = Annotated[
+    Path,
+    typer.Option(
+        help="Npz of examples: real x (B, ...) in the model's layout; labels (B), numbers of classes, for accuracy.",
+        show_default=False,
+    ),
+]
+Batch = Annotated[int, typer.Option(help="Examples that cycles are counted for.")]
+
+
+@app.command()
+@takes_recipe
+def quantize(
+    model: Annotated[Path, typer.Argument(help="Float ONNX model.", show_default=False)],
+    calibration: Annotated[
+        Path, typer.Option(help="Npz of examples: real x (B, ...) in the model's layout.", show_default=False)
+    ],
+    recipe,
+    out: Out = Path("build/network"),
+    quiet: Quiet = False,
+    as_json: Json = False,
+):
+    """Quantize a float ONNX model after training, to a network folder.
+
+    OUT/layers/NAME/design.toml is the design of a layer for bittrue generate, arrays.npz beside it its weights;
+    OUT/model.onnx the quantized model for other programs. A network folder that is there already is replaced.
+
+    Example: bittrue quantize model.onnx --calibration data.npz --weights int4 --activations uint8 --out build/q
+    """
+    stored = flows.quantize_model(model, calibration, recipe, out, Progress(quiet=quiet))
+    _print_stored(stored, quiet, as_json)
+
+
+@app.command("import")
+def import_(
+    model: Annotated[Path, typer.Argument(help="Quantized model: TFLite or ONNX.", show_default=False)],
+    out: Out = Path("build/network"),
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Platform whose numbers the hardware gives: {', '.join(PLATFORMS)} (default: the model's own).",
+            show_default=False,
+        ),
+    ] = None,
+    rows: Annotated[int, typer.Option(help="Rows of the array of every layer.")] = 8,
+    cols: Annotated[int, typer.Option(help="Its columns.")] = 8,
+    lanes: Annotated[int, typer.Option(help="Its lanes: products per element and cycle.")] = 4,
+    quiet: Quiet = False,
+    as_json: Json = False,
+):
+    """Read a network that others quantized (TFLite; ONNX with QDQ, QOperator or QONNX nodes), to a network folder.
+
+    Example: bittrue import model.tflite --out build/q
+    """
+    array = {"rows": rows, "cols": cols, "lanes": lanes}
+    stored = flows.import_model(model, platform, out, Progress(quiet=quiet), **array)
+    _print_stored(stored, quiet, as_json)
+
+
+@app.command("report")
+def report_(folder: NetworkArgument, batch: Batch = 1, quiet: Quiet = False, as_json: Json = False):
+    """Say what a network takes: memory, multiply-accumulates, cycles of each layer on its array."""
+    if not 1 <= batch <= MOST_BATCH:
+        raise InputError(f"batch must be 1 to {MOST_BATCH} examples, not {batch}")
+    opened = open_network(folder)
+    found = costs(opened.network, batch)
+    show(report.stored(opened, found), report.stored_json(opened, found), quiet=quiet, as_json=as_json)
+
+
+@app.command()
+def evaluate(
+    folder: NetworkArgument,
+    data: Data,
+    hardware: Annotated[int, typer.Option(help="Examples to run through every layer's generated Verilog.")] = 0,
+    simulator: SimulatorOption = "verilator",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the build folders of the layers (default: FOLDER/build).", show_default=False),
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+):
+    """Compare a network in float, fake-quantized, in golden's codes and in simulated hardware.
+
+    Example: bittrue evaluate build/q --data test.npz --hardware 20
+    """
+    opened = open_network(folder)
+    chosen = chosen_simulators(simulator) if hardware else ()
+    examples = read_examples(data, opened.network.shape, opened.output_shape)
+    if not 0 <= hardware <= len(examples.x):
+        raise InputError(f"hardware must be 0 to {len(examples.x)} examples, those of {data}, not {hardware}")
+    found = evaluated(opened, examples, Progress(quiet=quiet), hardware=hardware, simulators=chosen, out=out)
+    show(report.evaluated(found), report.evaluated_json(found), quiet=quiet, as_json=as_json)
+    finish(found.agrees)
+
+
+def _print_stored(stored, quiet, as_json):
+    given = (stored.opened, stored.costs, stored.notes)
+    show(report.stored(*given), report.stored_json(*given), quiet=quiet, as_json=as_json)

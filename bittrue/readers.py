@@ -1,0 +1,105 @@
+"""From a model's file to a network: which reader it is for, and what it says where it is for another command."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from network.float_network import FloatNetwork
+from network.layers import Product
+from network.network import Network
+from network.read_model import flavour
+from network.read_onnx import read_float
+from network.read_qdq import read_qdq
+from network.read_qonnx import read_qonnx
+from network.read_qoperator import read_qoperator
+from network.read_tflite import read_tflite
+from network.unsupported import printable
+
+from .errors import InputError, as_input_error
+from .models import is_tflite, read_model_file, read_onnx_model
+
+TFLITE, FLOAT = "TFLite", "float ONNX"
+KINDS = {"float": FLOAT, "qdq": "QDQ ONNX", "qoperator": "QOperator ONNX", "qonnx": "QONNX"}
+READERS: dict[str, Callable] = {"QDQ ONNX": read_qdq, "QOperator ONNX": read_qoperator, "QONNX": read_qonnx}
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model's file: its kind, its bytes, and ONNX's own view of it with the tensors of other files inside."""
+
+    path: Path
+    kind: str
+    content: bytes = field(repr=False)
+    model: onnx.ModelProto | None = field(default=None, repr=False)
+
+    @property
+    def self_contained(self) -> bytes:
+        """The bytes of an ONNX model with all its tensors inside."""
+        return b"" if self.model is None else self.model.SerializeToString(deterministic=True)
+
+    @property
+    def source(self) -> dict[str, str]:
+        """What a network folder says of it."""
+        return {"file": self.path.name, "kind": self.kind, "sha256": hashlib.sha256(self.content).hexdigest()}
+
+
+def open_model(path: Path) -> ModelFile:
+    """A model's file. Raises InputError for what is neither ONNX nor TFLite."""
+    content = read_model_file(path)
+    if is_tflite(content):
+        return ModelFile(path, TFLITE, content)
+    model = read_onnx_model(path, content)
+    return ModelFile(path, KINDS[flavour(model)], content, model)
+
+
+def float_network(file: ModelFile) -> FloatNetwork:
+    """The network of a float model. Raises InputError, for quantized models too."""
+    if file.model is None:
+        raise InputError(f"{file.path} is a TFLite model; quantize takes ONNX, bittrue import quantized TFLite")
+    if file.kind != FLOAT:
+        raise InputError(f"{file.path} is quantized already ({file.kind}); read it with bittrue import")
+    with as_input_error(ValueError, prefix=str(file.path)):
+        return read_float(file.model)
+
+
+def quantized_network(file: ModelFile, platform: str | None, **array: int) -> Network:
+    """The network of a quantized model, on arrays of this size (rows, cols, lanes). Raises InputError."""
+    if file.kind == FLOAT:
+        _check_operators(file)
+        raise InputError(
+            f"{file.path} holds real numbers alone; quantize it: bittrue quantize {file.path} --calibration data.npz"
+        )
+    chosen: dict[str, Any] = {} if platform is None else {"platform": platform}
+    if chosen and file.kind == KINDS["qonnx"]:
+        raise InputError(f"platform cannot be chosen for {file.kind}, which says its numbers itself; leave it out")
+    with as_input_error(ValueError, prefix=str(file.path)):
+        if file.kind == TFLITE:
+            return read_tflite(file.content, **{**chosen, **array})
+        return arranged(READERS[file.kind](file.model, **chosen), **array)
+
+
+def _check_operators(file):
+    """Raises InputError for operators of tools that no reader knows."""
+    unknown = [node.op_type for node in file.model.graph.node if not onnx.defs.has(node.op_type, node.domain)]
+    if unknown:
+        raise InputError(f"{file.path}: operator {printable(unknown[0])} is none of ONNX's, and no reader knows it")
+
+
+def arranged(network: Network, **array: int) -> Network:
+    """The same network on arrays of another size: rows, cols, lanes. Raises ValueError naming the layer."""
+    return replace(network, layers=tuple(_arranged(layer, array) for layer in network.layers))
+
+
+def _arranged(layer, array):
+    if not isinstance(layer, Product):
+        return layer
+    one_row = layer.spec.array in ("vector", "matrix_vector")
+    own = {name: size for name, size in array.items() if not (one_row and name == "rows")}
+    try:
+        return replace(layer, spec=layer.spec.with_(**own))
+    except ValueError as error:
+        raise ValueError(f"layer {layer.name}: {error}") from None
