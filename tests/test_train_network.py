@@ -9,10 +9,12 @@ need("torch")
 
 import torch  # noqa: E402
 
+from golden.microscaling import dequantize_blocks, quantize_blocks  # noqa: E402
 from network.post_training import quantize  # noqa: E402
 from network.recipe import LayerFormats, Recipe  # noqa: E402
 from train.network import export  # noqa: E402
 from train.prepare import Method, trainable  # noqa: E402
+from train.weights import RecipeWeights  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -134,6 +136,17 @@ def test_groups_of_weights():
     assert same(module.trace(x), traced(quantize(network, [x], recipe), x))
     moved(module, x)
     assert same(module.trace(x), traced(export(module), x))
+
+
+@pytest.mark.parametrize("name", ["mxfp8_e4m3", "mxfp8_e5m2"])
+def test_blocks_far_apart(name):
+    """Sums of more than 64 bits, which no output has as they are."""
+    rng = np.random.default_rng(7)
+    w = (rng.normal(0, 1, (70, 3)) * np.where(np.arange(70)[:, None] < 32, 1, 1e-9)).astype(np.float32)
+    values, quantized = RecipeWeights(name, Recipe())(torch.from_numpy(w))
+    codes, exponents = quantize_blocks(w.T, name)
+    assert values.tolist() == dequantize_blocks(codes, exponents, name).T.astype(np.float32).tolist()
+    assert quantized.spec_fields["scale_range"][1] - quantized.spec_fields["scale_range"][0] > 25
 
 
 def test_export_leaves_the_mode_alone():

@@ -1,4 +1,4 @@
-"""Halves, which go to even in weights and outputs, in training as in evaluation; ties of other formats."""
+"""Halves, which go to even in weights and outputs, in training as in evaluation; ties of other formats; exact sums."""
 
 import numpy as np
 import pytest
@@ -102,3 +102,14 @@ def test_outputs_round_halves_to_even(y, kind, offset):
         module.norm.momentum = 0.0
         module.norm.folded = lambda sums=None: BatchNorm.folded(module.norm)  # the statistics stay
     assert module.train()(x).codes.tolist() == expected
+
+
+def test_gradients_of_exact_sums_stop_at_the_activation():
+    w = np.array([[1.0, -1.0, 2.0]], np.float32)
+    layer = Linear("fc", w, np.zeros(3, np.float32), "relu6")
+    module = QuantLinear(layer, stepped("int3", [1, 1, 1]), Bias(np.zeros(3)), None, Recipe())
+    values = torch.tensor([[2.0], [4.0]], requires_grad=True)
+    y = module(Codes(values, np.array([[2], [4]]), Grid(parse("uint8"), ONE)))
+    assert y.codes.tolist() == [[2, 0, 4], [4, 0, 6]] and y.values.tolist() == y.codes.tolist()
+    y.values.sum().backward()
+    assert values.grad.tolist() == [[1 + 2], [1]]
