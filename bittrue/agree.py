@@ -17,6 +17,7 @@ from .errors import InputError, as_input_error
 from .flows import RUN_OUTPUTS, inputs_from_file, not_inputs, random_inputs
 from .folder import Folder, open_folder
 from .npz import read_npz
+from .unused import check_used
 
 DEFAULT_OUTPUTS = 1000
 SHOWN_REASONS = 2
@@ -39,7 +40,9 @@ def opened(target: Path) -> tuple[Spec, Folder | None]:
         return folder.spec, folder
     given = read_toml(target)
     with as_input_error(InputError, prefix=str(target)):
-        return to_spec(given), None
+        spec = to_spec(given)
+        check_used(spec)
+        return spec, None
 
 
 def of_product(spec: Spec, folder: Folder | None, inputs: Path | None, random: int | None, seed: int) -> Compared:

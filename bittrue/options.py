@@ -30,6 +30,7 @@ from golden.spec import Spec
 from .design import parse_pair, read_toml, to_spec, with_real_weights, with_stored_weights
 from .platform import check_contradictions
 from .table import with_table
+from .unused import check_used
 
 _FORMATS = f"{KNOWN}; or blocks: {', '.join(NAMED_BLOCKS)}."
 
@@ -135,4 +136,6 @@ def _spec(design: Path | None, flags: dict) -> Spec:
     check_contradictions(flags, flags.get("platform", given.get("platform")))
     given |= with_table(flags, table) if table else flags
     given = with_stored_weights(given, stored) if stored else given
-    return to_spec(with_real_weights(given, weights_from) if weights_from else given)
+    spec = to_spec(with_real_weights(given, weights_from) if weights_from else given)
+    check_used(spec)
+    return spec

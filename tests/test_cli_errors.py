@@ -2,14 +2,17 @@
 
 import os
 import random
+import tomllib
 from pathlib import Path
 
 import pytest
-from commands import DESIGN, command, refusal
+from commands import DESIGN, command, done, refusal
+from designs import DESIGNS as SMALL
 
 from bittrue import flows
-from bittrue.design import MAX_TOML_BYTES, read_toml, to_spec
+from bittrue.design import MAX_TOML_BYTES, read_toml, to_spec, to_toml
 from bittrue.errors import InputError
+from bittrue.unused import check_used
 from examples.digits import network
 from golden.formats import BESIDE, KNOWN
 from golden.platform_table import PLATFORMS
@@ -113,6 +116,56 @@ def test_a_wrong_flag_is_refused(tmp_path, monkeypatch, flags, message):
     monkeypatch.chdir(tmp_path)
     assert refusal(tmp_path, "generate", *flags) == message
     assert refusal(tmp_path, "run", *flags) == message
+
+
+SHIFT = (*PAIR, "--requantize", "shift", "--output", "int8")
+UNUSED = {
+    (*PAIR, "--outputs", "20"): "outputs needs array 'matrix_vector', not 'output_stationary'",
+    (*PAIR, "--array", "vector", "--rows", "1", "--pass-rows", "9"): (
+        "pass_rows needs array 'weight_stationary', not 'vector'"
+    ),
+    (*SHIFT, "--dynamic-scale", "next_tile"): "dynamic_scale needs requantize 'dynamic', not 'shift'",
+    (*SHIFT, "--threshold-search", "parallel"): "threshold_search needs requantize 'thresholds', not 'shift'",
+    (*SHIFT, "--multiplier-bits", "16"): "multiplier_bits needs requantize 'multiplier', not 'shift'",
+    (*PAIR, "--rounding", "floor"): "rounding needs requantize 'shift' or 'multiplier', not 'none'",
+    (*SHIFT, "--no-y-zero-point", "--zero-point-order", "before_rounding"): (
+        "zero_point_order needs y_zero_point, not a design without"
+    ),
+    (*PAIR, "--accumulator-overflow", "saturate"): (
+        "accumulator_overflow needs accumulator, a width, not a design with the exact one"
+    ),
+    (*PAIR, "--weights", "pot4", "--multiplier-style", "dsp"): (
+        "multiplier_style needs products of integers, not int8 x pot4"
+    ),
+}
+
+
+@pytest.mark.parametrize(("flags", "message"), UNUSED.items(), ids=lambda value: value if type(value) is str else " ")
+def test_an_option_that_says_nothing_is_refused(tmp_path, monkeypatch, flags, message):
+    """Given as a flag, or in a design file; with its default value it may stand there."""
+    monkeypatch.chdir(tmp_path)
+    assert refusal(tmp_path, "generate", *flags) == message
+    assert refusal(tmp_path, "run", *flags) == message
+    field = message.partition(" ")[0]
+    default = Spec.__dataclass_fields__[field].default
+    given = [f"--{field.replace('_', '-')}", str(default)] if default is not None else []
+    at = flags.index(f"--{field.replace('_', '-')}")
+    done("generate", *flags[:at], *given, *flags[at + 2 :], "--rows", "1", "--cols", "1")
+
+
+def test_an_unused_field_of_a_design_file_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("d.toml").write_text('activations = "int8"\nweights = "int4"\npass_rows = 8\n')
+    message = "pass_rows needs array 'weight_stationary', not 'output_stationary'"
+    assert refusal(tmp_path, "generate", "d.toml") == message
+    assert refusal(tmp_path, "agree", "d.toml") == f"d.toml: {message}"
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_resolved_designs_use_what_they_say(name):
+    spec = to_spec(tomllib.loads(to_toml(SMALL[name])))
+    assert spec == SMALL[name]
+    check_used(spec)
 
 
 FILES = {
