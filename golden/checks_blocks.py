@@ -72,7 +72,9 @@ def _combinations(spec):
         return
     what = "block" if spec.block else "block_sum float32"
     if spec.array != "output_stationary":
-        raise ValueError(f"array must be output_stationary with {what}, not {spec.array!r}")
+        raise ValueError(
+            f"array must be output_stationary with {what}, not {spec.array!r}, whose elements scale and round no sums"
+        )
     if spec.is_binary:
         raise ValueError(f"{what} needs operands other than bipolar x bipolar, which no zero can pad")
     for field in ("accumulator", "accumulator_overflow", "accumulator_range", "platform"):

@@ -17,7 +17,9 @@ def check_codes(spec):
         return
     if spec.array not in CODEBOOK_ARRAYS:
         needed = " or ".join(map(repr, CODEBOOK_ARRAYS))
-        raise ValueError(f"array must be {needed} with weights {spec.weights}, not {spec.array!r}")
+        raise ValueError(
+            f"array must be {needed} with weights {spec.weights}, not {spec.array!r}, which has no tables at its entry"
+        )
     if spec.weights.entry.width > ENTRY_WIDTH:
         raise ValueError(f"weights must have entries of at most {ENTRY_WIDTH} bits, not {spec.weights}")
     if isinstance(spec.activations, Bipolar) and spec.lanes > 1:

@@ -15,7 +15,7 @@ def check_dynamic(spec):
         return
     dynamic = "with requantize 'dynamic'"
     if spec.array != "output_stationary":
-        raise ValueError(f"array must be output_stationary {dynamic}, not {spec.array!r}")
+        raise ValueError(f"array must be output_stationary {dynamic}, not {spec.array!r}, which finds no ranges")
     if spec.output != Integer(8, signed=False):
         raise ValueError(f"output must be uint8 {dynamic}, not {spec.output}")
     _rule(spec, dynamic)

@@ -12,7 +12,11 @@ def check_precision(spec):
         return
     for field in ("activations", "weights"):
         if not isinstance(fmt := getattr(spec, field), Integer):
-            raise ValueError(f"{field} must be an integer or fixed-point format with array {spec.array!r}, not {fmt}")
+            parts = "bit planes" if spec.array == "bit_serial" else "pairs of bits"
+            raise ValueError(
+                f"{field} must be an integer or fixed-point format with array {spec.array!r}, which multiplies {parts} "
+                f"of two's complement, not {fmt}"
+            )
         if spec.array == "scalable" and fmt.width > SCALABLE_BITS:
             raise ValueError(f"{field} must be at most {SCALABLE_BITS} bits wide with array 'scalable', not {fmt}")
     for field in ("a_zero_point", "w_zero_point"):

@@ -50,7 +50,7 @@ REFUSALS = {
     ),
     "array": (
         {"activations": "int4", "weights": "codebook4", "array": "vector", "rows": 1},
-        "array must be 'output_stationary' with weights codebook4, not 'vector'",
+        "array must be 'output_stationary' with weights codebook4, not 'vector', which has no tables at its entry",
     ),
     "zero point": (
         {"activations": "int4", "weights": "codebook2", "w_zero_point": True},

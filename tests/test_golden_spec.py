@@ -113,7 +113,7 @@ VALUES = [
     ({**DYNAMIC, "output": INT8}, "output must be uint8 with requantize 'dynamic', not int8"),
     (
         {**DYNAMIC, "array": "vector", "rows": 1},
-        "array must be output_stationary with requantize 'dynamic', not 'vector'",
+        "array must be output_stationary with requantize 'dynamic', not 'vector', which finds no ranges",
     ),
     ({**DYNAMIC, "rounding": "floor"}, "rounding is part of requantize 'dynamic'; leave it out, not 'floor'"),
     ({**DYNAMIC, "overflow": "wrap"}, "overflow is part of requantize 'dynamic'; leave it out, not 'wrap'"),
@@ -155,7 +155,8 @@ VALUES = [
     ({"clip": (0, 99999)}, "clip must be lo <= hi within int17 [-65536, 65535], not [0, 99999]"),
     (
         {"array": "bit_serial", "weights": parse("sm4")},
-        "weights must be an integer or fixed-point format with array 'bit_serial', not sm4",
+        "weights must be an integer or fixed-point format with array 'bit_serial', which multiplies bit planes of "
+        "two's complement, not sm4",
     ),
     (
         {"array": "bit_serial", "accumulator_overflow": "saturate"},
@@ -167,7 +168,8 @@ VALUES = [
     ),
     (
         {"array": "scalable", "activations": parse("ternary")},
-        "activations must be an integer or fixed-point format with array 'scalable', not ternary",
+        "activations must be an integer or fixed-point format with array 'scalable', which multiplies pairs of bits of "
+        "two's complement, not ternary",
     ),
     *[
         (

@@ -29,14 +29,13 @@ LAYERS = {
         **{"activations": "int6", "weights": "int5", "accumulator": 11, "accumulator_overflow": "saturate"},
     },
 }
+INTEGERS = "activations must be an integer or fixed-point format with array"
+WRAP = "accumulator_overflow must be wrap with array"
 REFUSED = {
-    (
-        "bit_serial",
-        "binary",
-    ): "activations must be an integer or fixed-point format with array 'bit_serial', not bipolar",
-    ("bit_serial", "saturating"): "accumulator_overflow must be wrap with array 'bit_serial', not 'saturate'",
-    ("scalable", "binary"): "activations must be an integer or fixed-point format with array 'scalable', not bipolar",
-    ("scalable", "saturating"): "accumulator_overflow must be wrap with array 'scalable', not 'saturate'",
+    ("bit_serial", "binary"): f"{INTEGERS} 'bit_serial', which multiplies bit planes of two's complement, not bipolar",
+    ("bit_serial", "saturating"): f"{WRAP} 'bit_serial', not 'saturate'",
+    ("scalable", "binary"): f"{INTEGERS} 'scalable', which multiplies pairs of bits of two's complement, not bipolar",
+    ("scalable", "saturating"): f"{WRAP} 'scalable', not 'saturate'",
 }
 SIZES = ((11, 23, 9), (1, 1, 1), (7, 37, 5))
 EACH_SIMULATOR = pytest.mark.parametrize("simulator", SIMULATORS)
