@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .minifloat import MINIFLOATS, MiniFloat
-from .ops import where
+from .ops import Exact, where
 from .scale_formats import SCALE_FORMATS, PowerScale
 from .signed_formats import AdditivePowersOfTwo, PowerOfTwo, SignedField, SignMagnitude
 
@@ -122,7 +122,7 @@ class Ternary:
     decoded_range = (-1, 1)
     spare = -2
 
-    def decode(self, code):
+    def decode(self, code: Exact) -> Exact:
         """The code itself; zero for the spare code."""
         return where(code == self.spare, 0, code)
 
