@@ -1,4 +1,4 @@
-"""The command line: bittrue COMMAND. Its commands are in array_commands and network_commands."""
+"""The command line: bittrue COMMAND. Its commands are in the modules named *_command and *_commands."""
 
 import sys
 import warnings
@@ -6,7 +6,7 @@ import warnings
 from amaranth.hdl import UnusedElaboratable
 from typer.exceptions import Abort, TyperException
 
-from . import array_commands, network_commands  # noqa: F401  (their commands register themselves)
+from . import array_commands, error_command, network_commands, search_command  # noqa: F401  (they register themselves)
 from .app import app, close_stdout
 from .errors import InputError, reason
 
