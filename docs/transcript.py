@@ -1,6 +1,7 @@
-"""Runs the commands of the README's console blocks and puts their real output behind them: `python -m docs.transcript`.
+"""Runs the commands of a file's console blocks and puts their real output behind them: `python -m docs.transcript`.
 
-With `--check` the file stays as it is, and the exit code is 1 if its outputs are not what the commands print today.
+The file is the README, or the one named as an argument. With `--check` it stays as it is, and the exit code is 1 if its
+outputs are not what the commands print today.
 """
 
 import re
@@ -37,11 +38,13 @@ def _output(command, folder):
 
 
 def main():
-    text = README.read_text()
+    named = [argument for argument in sys.argv[1:] if argument != "--check"]
+    file = Path(named[0]) if named else README
+    text = file.read_text()
     made = rerun(text)
     if "--check" in sys.argv:
         sys.exit(made != text)
-    README.write_text(made)
+    file.write_text(made)
 
 
 if __name__ == "__main__":
