@@ -7,7 +7,7 @@ import numpy as np
 from golden.precision import MODES, most_bits
 from golden.spec import Spec
 from hdl.cells import WITH_DSP, WITHOUT_DSP, cells, report_of
-from hdl.verilog import to_verilog
+from hdl.verilog import YosysError, to_verilog
 from network.costs import Charge
 from network.example_shapes import example_shapes, rows
 from network.layers import Product
@@ -87,7 +87,7 @@ class Luts:
 
     def of(self, spec: Spec) -> int:
         """Of one array. Raises InputError for kinds of arrays beside ELEMENTS."""
-        with as_input_error(ValueError):
+        with as_input_error(ValueError, YosysError):
             if spec.array not in ELEMENTS:
                 raise ValueError(f"LUTs are counted of arrays {', '.join(ELEMENTS)}, not {spec.array!r}")
             element, requantizer = self._counted(_representative(spec))

@@ -117,7 +117,7 @@ def searched(
     def scored(outputs):
         return score(outputs, wanted, data.labels)
 
-    with progress.step("running networks of the front"):
+    with progress.step("running networks of the front"), as_input_error(ValueError):
         tried = []
         for point in (within[index] for index in chosen):
             network = quantize(real, batches, found.recipe_of(point))
