@@ -1,20 +1,21 @@
-"""A chain of quantized ONNX operators on its way to a Network: entry, layers, exit, and what flows between them."""
+"""A chain of quantized ONNX operators on its way to a Network: entry, layers and exit, made of what flows."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
 
-from golden.formats import Format, Integer
+from golden.formats import Integer
 from golden.platforms import platform as platform_of
 
-from .elementwise import Step, applied, is_rising
+from .elementwise import Step, applied
 from .grid import Grid
-from .layers import AveragePool, Dequantize, Product, Quantize
+from .layers import AveragePool, Dequantize, Product
 from .network import Network
+from .onnx_flow import ALONG, Flow
 from .onnx_graph import Graph
-from .onnx_grids import BYTES, CODE_DOMAINS, activation_grid, zero_points
+from .onnx_grids import BYTES, CODE_DOMAINS
 from .onnx_node import Node
 from .onnx_path import Path
 from .onnx_waiting import Function, Waiting, WaitingProduct, codes_of, intersection, numbers_of, within
@@ -22,7 +23,6 @@ from .platform_product import Bounds, code_format
 from .shapes import MaxPool, Reshape, Transpose
 from .unsupported import Unsupported, printable
 
-ALONG = ("softmax", "log_softmax")
 _FLOAT = onnx.TensorProto.FLOAT
 _INPUTS: dict[int, Integer] = {
     onnx.TensorProto.UINT8: BYTES,
@@ -33,25 +33,9 @@ _INPUTS: dict[int, Integer] = {
 
 
 @dataclass(eq=False)
-class Codes:
-    """What flows: codes on a grid, the real numbers that they stand for (`real`), or real sums that wait for a grid.
+class Codes(Flow):
+    """The flow, and what nodes make of it: layers, steps, and in the end the network."""
 
-    kind : the type that codes have in the model. entry : None until the first quantizer. pending : a function of codes
-    and of the grid of its outputs, which waits for that grid, and the same as steps. after : steps on real numbers
-    behind all layers; None while layers follow.
-    """
-
-    graph: Graph
-    platform: str
-    path: Path
-    real: bool
-    kind: Format
-    entry: Quantize | None = None
-    grid: Grid | None = None
-    waiting: Waiting | None = None
-    before: list[Step] = field(default_factory=list)
-    after: list[Step] | None = None
-    pending: tuple[Function, list[Step]] | None = None
     _last: tuple[Waiting, Bounds] | None = None
     _sums: WaitingProduct | None = None
 
@@ -94,82 +78,6 @@ class Codes:
         exit = Dequantize(self.path.names.name("output"), self.grid, tuple(self.after))
         name = self.path.names.name(self.graph.name)
         return Network(name, self.graph.shape, self.entry, tuple(self.path.layers), exit)
-
-    # what a node takes
-
-    def take_codes(self, node: Node, scale: int, point: int) -> Grid:
-        """For a node that takes codes, its inputs `scale` and `point` saying their grid, which is given back.
-
-        The first such node of a model whose inputs are codes says the grid of these.
-        """
-        self._check_codes(node)
-        given = activation_grid(node, self.graph, node.input(scale), node.input(point), self.kind)
-        if given.fmt != self.kind:
-            raise node.refused(f"has a zero point of type {given.fmt} for codes of {self.kind}")
-        if self.entry is None:
-            self._enter(node, given, [*numbers_of(given), *self.before])
-        grid = self.grid
-        assert grid is not None
-        if grid.scale != given.scale or grid.zero_point != given.zero_point:
-            told = [f"scale {one.scale}, zero point {one.zero_point}" for one in (given, grid)]
-            raise node.refused(f"takes codes of {told[0]}, but those before it have {told[1]}")
-        return grid
-
-    def take_unscaled(self, node: Node, point: int) -> Grid:
-        """For a node that takes codes without their scale, its input `point` being their zero point: their grid.
-
-        Inputs of the model that are codes have scale 1.
-        """
-        self._check_codes(node)
-        fmt, points = zero_points(node, self.graph, node.input(point), np.ones(()), self.kind)
-        if self.entry is None:
-            given = Grid(fmt, np.ones((), np.float32), int(points))
-            self._enter(node, given, [*numbers_of(given), *self.before])
-        grid = self.grid
-        assert grid is not None
-        if fmt != self.kind or int(points) != grid.zero_point:
-            told = f"zero point {int(points)}, those before it {self.kind} with {grid.zero_point}"
-            raise node.refused(f"takes codes of {fmt} with {told}")
-        return grid
-
-    def _check_codes(self, node):
-        if self.after is not None:
-            raise node.refused("follows operations on real numbers that no layer takes in")
-        if self.real:
-            raise node.refused("takes codes, but comes behind real numbers")
-
-    def grid_of(self, node: Node, scale: int, point: int) -> Grid:
-        """What inputs of a node say of the codes it makes: of the type that its own codes have, if not said."""
-        return activation_grid(node, self.graph, node.input(scale), node.input(point), self.kind)
-
-    def take_real(self, node: Node) -> Grid:
-        """For a node that takes real numbers that codes stand for: the grid of the codes."""
-        if self.after is not None:
-            raise node.refused("follows operations on real numbers that no layer takes in")
-        if not self.real or self.grid is None or self.waiting or self.pending:
-            raise node.refused("takes real numbers that no DequantizeLinear gives")
-        return self.grid
-
-    def take_any(self, node: Node):
-        """For a node that moves elements: codes, what they stand for, or sums.
-
-        Steps pass by: all where elements are but moved, those that do not fall where the largest is taken.
-        """
-        steps = self.after or []
-        each = [one for step in steps for one in step.operands if one.ndim]
-        per_channel = self.after is not None and (each or (self.grid is not None and self.grid.scale.ndim))
-        if self.pending or any(step.operation in ALONG for step in steps):
-            raise node.refused("follows operations on real numbers that no layer takes in")
-        if node.operator == "MaxPool" and not all(is_rising(step) for step in steps):
-            raise node.refused("follows operations on real numbers that fall")
-        if node.operator not in ("MaxPool", "Transpose", "Identity", "Dropout") and per_channel:
-            raise node.refused("follows operations on real numbers that differ from channel to channel")
-
-    # what a node makes
-
-    def _enter(self, node, grid, before):
-        self.entry = Quantize(self.path.names.name(node.name or "input"), grid, before=tuple(before))
-        self.grid, self.kind, self.real = grid, grid.fmt, False
 
     def quantize(self, node: Node, grid: Grid):
         """Codes on a grid, of the real numbers that flow."""
