@@ -3,12 +3,13 @@
 import pytest
 
 from docs import transcript
-from sim.simulators import SimulationError, require
+from sim.simulators import SIMULATORS, SimulationError, require
 
 
 def test_transcript_is_true():
     try:
-        require("verilator")
+        for simulator in SIMULATORS:
+            require(simulator)
     except SimulationError as error:
         pytest.skip(str(error))
     text = transcript.README.read_text()
