@@ -1,7 +1,7 @@
 """The float digit classifiers as networks and as ONNX models, and the folder that holds them with their images."""
 
-import runpy
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,7 +13,9 @@ from examples.digits.__main__ import main
 from examples.digits.data import held_out
 from examples.digits.float_networks import CNN_FILE, NAMES, float_network, inputs, parameters
 from examples.digits.onnx_models import onnx_model
+from network.read_onnx import read_float
 
+NO_DIGITS = "scikit-learn is missing, which brings the digits: pip install scikit-learn"
 CORRECT = {"mlp": 441, "cnn": 444}
 
 
@@ -25,13 +27,30 @@ def test_the_onnx_model_computes_what_the_network_does(name):
 
 
 def test_the_mlp_is_the_network_of_the_integer_versions():
+    pytest.importorskip("sklearn", reason=NO_DIGITS)
     images, _ = held_out()
     expected = mlp.logits(parameters("mlp"), images)
     assert float_network("mlp").run(inputs(images)) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_onnx_model_is_read_as_the_network(name):
+    x = np.random.default_rng(2).uniform(0, 1, (30, 1, 8, 8)).astype(np.float32)
+    read, own = read_float(onnx_model(name)), float_network(name)
+    assert [type(layer) for layer in read.linears] == [type(layer) for layer in own.linears]
+    assert read.run(x) == pytest.approx(own.run(x), abs=1e-5)
+
+
+def test_the_readme_has_what_the_script_reports():
+    text = (Path(__file__).resolve().parent.parent / "examples" / "digits" / "README.md").read_text()
+    assert f"cnn  {CORRECT['cnn']}/450 98.7 %  {CNN_FILE.stat().st_size} bytes" in text
+    count = sum(value.size for value in parameters("cnn").values())
+    assert f"{count} parameters" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_correct_digits(name):
+    pytest.importorskip("sklearn", reason=NO_DIGITS)
     images, labels = held_out()
     found = int((float_network(name).run(inputs(images)).argmax(axis=1) == labels).sum())
     assert abs(found - CORRECT[name]) <= 1  # a tie may fall either way with another BLAS
@@ -44,6 +63,7 @@ def test_a_name_that_is_none():
 
 
 def test_export_writes_models_and_images(tmp_path, capsys):
+    pytest.importorskip("sklearn", reason=NO_DIGITS)
     folder = tmp_path / "deep" / "digits"
     main(["export", str(folder)])
     assert capsys.readouterr().out == f"mlp.onnx, cnn.onnx, calibration.npz, test.npz -> {folder}\n"
@@ -60,6 +80,7 @@ def test_export_writes_models_and_images(tmp_path, capsys):
 
 
 def test_a_folder_that_cannot_be(tmp_path):
+    pytest.importorskip("sklearn", reason=NO_DIGITS)
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemExit) as stopped:
         main(["export", str(tmp_path / "file")])
@@ -68,8 +89,7 @@ def test_a_folder_that_cannot_be(tmp_path):
 
 def test_without_the_digits_one_line_says_how_to_get_them(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    monkeypatch.setattr(sys, "argv", ["python -m examples.digits", "export", str(tmp_path / "x")])
     with pytest.raises(SystemExit) as stopped:
-        runpy.run_module("examples.digits", run_name="__main__")
+        main(["export", str(tmp_path / "x")])
     assert str(stopped.value) == "the digits come with scikit-learn: pip install scikit-learn"
     assert not (tmp_path / "x").exists()
