@@ -49,6 +49,9 @@ def _signed(name, fmt):
         yield from _additive(name, fmt)
     if isinstance(fmt, MiniFloat):
         yield f"exponents of {name} are one too large", lambda codes: 2 * fmt.decode(codes)
+        bias = f"the exponent bias of {name} is one too"
+        yield f"{bias} small: normal numbers count double", lambda codes: _rebiased(fmt, codes, 1)
+        yield f"{bias} large: normal numbers count half", lambda codes: _rebiased(fmt, codes, -1)
         yield f"subnormal {name} count as zero", lambda codes: np.where(_subnormal(fmt, codes), 0, fmt.decode(codes))
         yield f"subnormal {name} are read as normal numbers", lambda codes: _all_normal(fmt, codes)
         yield f"mantissas of {name} lack their leading one", lambda codes: _without_leading_one(fmt, codes)
@@ -83,6 +86,12 @@ def _halved(values):
 
 def _subnormal(fmt, codes):
     return (codes & (1 << fmt.width - 1) - 1) >> fmt.mantissa_bits == 0
+
+
+def _rebiased(fmt, codes, step):
+    """Normal numbers with another bias; halves of the smallest ones are not on the grid, and these stay as they are."""
+    field, values = (codes & (1 << fmt.width - 1) - 1) >> fmt.mantissa_bits, fmt.decode(codes)
+    return np.where(field == 0, values, 2 * values) if step > 0 else np.where(field > 1, _halved(values), values)
 
 
 def _all_normal(fmt, codes):

@@ -10,7 +10,7 @@ from golden.ops import int_bits
 from golden.residual import combined, has_residual
 from golden.tensors import spare_codes
 
-from .faults_codebook import codebook_faults
+from .faults_codebook import codebook_faults, entry_faults
 from .faults_formats import misreadings, spare_misreadings
 from .faults_trits import trit_faults
 from .machine import Hypothesis, narrowed, wrapped
@@ -19,7 +19,7 @@ from .machine import Hypothesis, narrowed, wrapped
 def sum_faults(machine):
     """Faults of one tile's accumulators."""
     kinds = (_operands, _accumulator) if machine.spec.array in RUN_TIME else (_operands, _products, _accumulator)
-    for kind in kinds:
+    for kind in (*kinds, entry_faults):
         yield from kind(machine)
 
 

@@ -198,7 +198,7 @@ class Window:
 class Hypothesis:
     """One fault: the step it is in, a sentence that names it, and `y`, the codes of a window if that were so.
 
-    `severity` orders faults of one kind: 1 is the one hardest to see.
+    `severity` orders faults of one kind: 1 is the one hardest to see. Stimulus is judged by these alone.
     """
 
     step: str

@@ -173,7 +173,7 @@ def test_faults_of_codebooks_are_named(activations, weights):
     spec, given = product(activations, weights)
     machine, planted = Machine(spec, given), set()
     for hypothesis in hypotheses(machine):
-        if not is_of_codebooks(hypothesis.cause):
+        if not is_of_codebooks(hypothesis.cause) or hypothesis.severity > 1:
             continue
         y = hypothesis.y(machine.window())
         assert not np.array_equal(y, golden(spec, given)), hypothesis.cause
@@ -184,6 +184,7 @@ def test_faults_of_codebooks_are_named(activations, weights):
     assert planted >= {
         "codebooks are read one entry too high",
         "codebooks are in reverse order",
+        "entries of codebooks are one too large",
         "tiles take the codebook of the previous tile",
         "columns take the codebook of their right neighbour",
         "the codebook is not applied: weights are their codes",
