@@ -1,4 +1,4 @@
-"""docs/networks.md has the accuracy that `python -m benchmarks accuracy` finds; trained networks reach what they must."""
+"""docs/networks.md has the accuracies of `python -m benchmarks accuracy`; trained networks reach what they must."""
 
 import re
 import sys
