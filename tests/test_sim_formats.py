@@ -8,7 +8,7 @@ import icarus
 import numpy as np
 import oracle
 import pytest
-from simulation import missing, replay_streams, verilog
+from simulation import SIMULATORS, missing, replay_streams, verilog
 
 from golden.formats import parse
 from golden.spec import Spec
@@ -103,8 +103,16 @@ def in_icarus(spec, products, folder, text=None, **stalls):
     return icarus.in_icarus(spec, products, folder, text, **stalls)[0]
 
 
-def in_verilator(spec, products, folder):
-    return replay_streams(build_bench(spec, verilog(spec), "verilator"), spec, products, folder)[0]
+def under_cocotb(simulator):
+    """Outputs of each product by either simulator, driven by cocotb."""
+
+    def simulate(spec, products, folder):
+        return replay_streams(build_bench(spec, verilog(spec), simulator), spec, products, folder)[0]
+
+    return simulate
+
+
+in_verilator = under_cocotb("verilator")
 
 
 def check(a_name, w_name, simulate, folder):
@@ -144,6 +152,15 @@ def test_every_pair_of_codes_of_additive_powers_of_two(a_name, w_name, tmp_path)
 @pytest.mark.parametrize("w_name", [*EIGHT_BITS, "int8"])
 @pytest.mark.parametrize("a_name", EIGHT_BITS)
 def test_eight_bit_floats(a_name, w_name, tmp_path):
+    check_eight_bits(a_name, w_name, in_icarus, tmp_path)
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_eight_bit_floats_under_cocotb(simulator, tmp_path):
+    check_eight_bits("float8_e4m3fn", "float8_e5m2", under_cocotb(simulator), tmp_path)
+
+
+def check_eight_bits(a_name, w_name, simulate, folder):
     """Every number of both signs meets extremes and random partners; what is left of the exact sum fits 64 bits."""
     spec = Spec(
         activations=parse(a_name), weights=parse(w_name), rows=4, cols=3, lanes=2, depth=5, output=parse("int64")
@@ -157,7 +174,7 @@ def test_eight_bit_floats(a_name, w_name, tmp_path):
     a[:, 1:] = [[random.choice(numbers(a_name)[:40]) for _ in range(4)] for _ in a]
     w = np.array([[random.choice(numbers(w_name)) for _ in range(6)] for _ in range(5)])
     w[0, :2] = numbers(w_name)[0], numbers(w_name)[-1]
-    (y,) = in_icarus(spec, [operands(spec, {"a": a, "w": w})], tmp_path)
+    (y,) = simulate(spec, [operands(spec, {"a": a, "w": w})], folder)
     rows = [[decode_eight(a_name, code) for code in row] for row in a.tolist()]
     columns = np.array([[decode_eight(w_name, code) for code in row] for row in w.tolist()], object)
     exact = oracle.product(np.array(rows, object), columns)
@@ -198,6 +215,12 @@ EVERY_PAIR = sorted({*every(NARROW, NARROW), *every(OTHERS, PARTNERS), *every(PA
 )
 def test_every_pair_of_codes_in_verilator(a_name, w_name, tmp_path):
     check(a_name, w_name, in_verilator, tmp_path)
+
+
+@NEEDS_ICARUS
+@pytest.mark.parametrize(("a_name", "w_name"), sorted(SAMPLE))
+def test_every_pair_of_codes_in_icarus_under_cocotb(a_name, w_name, tmp_path):
+    check(a_name, w_name, under_cocotb("icarus"), tmp_path)
 
 
 WIDE = [
