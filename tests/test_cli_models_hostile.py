@@ -206,6 +206,32 @@ def test_a_model_of_huge_declared_size_is_refused(here):
     assert refused(here) == "model.onnx: the model has no products"
 
 
+def field(number, content):
+    """A field of a protobuf message that holds bytes."""
+    size, length = len(content), b""
+    while size >= 128:
+        length, size = length + bytes([size % 128 + 128]), size // 128
+    return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+
+def test_graphs_within_graphs_without_end_are_refused(here):
+    graph = b""
+    for _ in range(5000):
+        graph = field(1, field(5, field(6, graph)))  # graph.node, node.attribute, attribute.g
+    put(field(7, graph))
+    assert refused(here).startswith("model.onnx is no ONNX model: ")
+
+
+@pytest.mark.parametrize("dims", [[1 << 40, 1 << 40], [1 << 62, 4], [-4, 1, 3, 3], [4, 1, 3, 4]], ids=str)
+def test_tensors_that_are_smaller_than_they_say_are_refused(here, dims):
+    model = float_model()
+    del model.graph.initializer[0].dims[:]
+    model.graph.initializer[0].dims.extend(dims)
+    put(model)
+    message = refused(here)
+    assert message.startswith("model.onnx is no valid ONNX model: ") and "(tensor name: c0)" in message
+
+
 def test_names_that_are_no_text_are_refused(here):
     put(float_model().SerializeToString().replace(b"relu1", b"\xff\xfe\xfa\xfb\xfc"))
     assert refused(here) == "model.onnx is no valid ONNX model: a name in it is not UTF-8"
@@ -215,10 +241,8 @@ def test_invalid_models_are_refused_by_onnx(here):
     model = float_model()
     model.graph.node[0].attribute.append(helper.make_attribute("no_such", 1))
     put(model)
-    assert refused(here) == (
-        "model.onnx is no valid ONNX model: Unrecognized attribute: no_such for operator Conv ==> Context: "
-        "Bad node spec for node. Name: conv1 OpType: Conv"
-    )
+    message = refused(here)
+    assert message.startswith("model.onnx is no valid ONNX model: ") and "no_such" in message
 
 
 NAMES = [
