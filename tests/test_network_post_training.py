@@ -315,12 +315,11 @@ ERRORS = {
     "layer fc2: platform must be left out with block, not 'tosa'": (
         MLP, {"layers": {"fc2": LayerFormats(weights="mxfp4")}, "platform": "tosa"},
     ),
-    "layer dw: array must be output_stationary with block, not 'vector'": (
+    "layer dw: array must be output_stationary with block, not 'vector', whose elements scale and round no sums": (
         CNN, {"layers": {"dw": LayerFormats(weights="mxfp4")}},
     ),
-    "layer dw: array must be 'output_stationary' with weights codebook4, not 'vector'": (
-        CNN, {"weights": "codebook4"},
-    ),
+    "layer dw: array must be 'output_stationary' with weights codebook4, not 'vector', which has no tables at its "
+    "entry": (CNN, {"weights": "codebook4"}),
     "layer c1: bipolar activations have no zero to pad with": (
         CNN, {"layers": {"c1": LayerFormats(activations="bipolar")}},
     ),
