@@ -116,6 +116,13 @@ def test_padding_that_counts_in_a_mean():
     compared(chain, draw(3, 3, 4, 5), [Transpose, Linear, Transpose])
 
 
+def test_an_activation_does_not_pass_by_a_mean():
+    draw = Draw(20)
+    chain = Chain((3, 4, 5)).add("Conv", draw(6, 3, 1, 1)).add("AveragePool", kernel_shape=[2, 2]).add("Relu")
+    network = compared(chain, draw(3, 3, 4, 5))
+    assert network.linears[0].activation == "none" and [step.operation for step in network.after] == ["relu"]
+
+
 def test_scaling_goes_into_the_product_before():
     draw = Draw(10)
     chain = (

@@ -282,6 +282,15 @@ FLOAT = {
     "Reshape r: makes [4, 30] of [B, 4, 5, 6]; the batch must stay as it is": lambda: (
         conv().add("Reshape", np.array([4, 30]), name="r").model()
     ),
+    "Reshape r: makes [2, 60] of [B, 4, 5, 6]; the batch must stay as it is": lambda: (
+        Chain((4, 5, 6)).add("Relu").add("Reshape", np.array([2, 60]), name="r").model()
+    ),
+    "Reshape r: makes [2, 120] of [B, 4, 5, 6]; the batch must stay as it is": lambda: (
+        conv().add("Reshape", np.array([2, 120]), name="r").model()
+    ),
+    "Softmax s: attribute axis must be the last of 3, not 1": lambda: (
+        Chain((2, 3)).add("MatMul", reals(1, 3, 4)).add("Softmax", name="s").model(opset=12)
+    ),
     "Reshape r: makes [0, 7, -1] of [B, 4, 5, 6]; the batch must stay as it is": lambda: (
         conv().add("Reshape", np.array([0, 7, -1]), name="r").model()
     ),
@@ -496,6 +505,14 @@ CODED = {
         Coded((1, 4, 4), 1).quantize(1, U8(0)).add("QLinearAveragePool", name="p", channels_last=1).model()
     ),
 }
+CODED["MaxPool m: follows operations on real numbers that fall"] = lambda: (
+    lambda chain: (
+        chain.add("Conv", chain.weights(chain.codes((2, 1, 2, 2)), 1))
+        .add("Mul", np.float32(-1))
+        .add("MaxPool", name="m", kernel_shape=[2, 2])
+        .model()
+    )
+)(Coded((1, 4, 4), 1).quantize(1, U8(0)).dequantize())
 TABLES = {"graphs": GRAPHS, "float": FLOAT, "coded": CODED}
 
 

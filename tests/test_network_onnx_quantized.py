@@ -111,6 +111,24 @@ FUNCTIONS = {
 }
 
 
+def test_functions_of_bounded_codes_with_a_bias():
+    """The bound and the bias of a product stay where a function of its codes comes behind."""
+    chain = Coded((9,), 38).quantize(2.0**-5, U8(100)).dequantize()
+    w = chain.weights(chain.codes((9, 6)), 2.0**-6, axis=1)
+    chain.add("Gemm", w, chain.weights(chain.codes(6, "int32", 3000), 2.0**-11)).add("Relu").quantize(2.0**-3, U8(90))
+    network = checked(chain.dequantize().add("Sub", np.float32(4)).quantize(2.0**-2, U8(60)).dequantize())
+    assert network.layers[0].run(np.full((1, 9), 100)).min() == 60 - 16
+
+
+def test_biases_of_real_numbers_are_rounded_to_even():
+    chain = Coded((2,), 39).quantize(2.0**-5, U8(100)).dequantize()
+    w = chain.weights(I8([[1, 2, 3, 4]] * 2), 2.0**-6, axis=1)
+    model = (
+        chain.add("Gemm", w, np.float32([0.5, 1.5, -2.5, 0.7]) / 2**11).quantize(2.0**-6, U8(90)).model(kind="uint8")
+    )
+    assert read_qdq(model).products[0].arrays["bias"].tolist() == [0, 2, -2, 1]
+
+
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_of_codes_are_thresholds(name, first):

@@ -21,7 +21,7 @@ from network.network import Network
 from network.post_training import quantize
 from network.read_qdq import read_qdq
 from network.recipe import Recipe
-from network.shapes import Reshape, Transpose
+from network.shapes import Reshape, Transpose, Window
 from network.write_qdq import qdq
 
 MLP = small_networks.mlp(np.random.default_rng(1))
@@ -168,6 +168,18 @@ def test_thresholds_by_the_steps_that_they_stand_for():
     layer = product("uint8", "int4", arrays, y, Quantize("p", y, before=steps), requantize="thresholds", output=y.fmt)
     x = rng.normal(5, 9, (40, 9)).astype(np.float32)
     assert reference(checked(alone(layer)), x).tolist() == alone(layer).fake(x).tolist()
+
+
+def test_steps_of_channels_on_maps():
+    rng = np.random.default_rng(11)
+    y = Grid(parse("uint4"), np.float32(1))
+    steps = Step("mul", (np.arange(1, 4),)), Step("add", (np.arange(3),))
+    arrays = {"w": rng.integers(-8, 8, (4, 3)), "thresholds": np.tile(np.arange(15), (3, 1))}
+    layer = product("uint8", "int4", arrays, y, Quantize("p", y, before=steps), requantize="thresholds", output=y.fmt)
+    layer = replace(layer, window=Window((2, 2)))
+    network = Network("n", (3, 4, 1), Quantize("in", layer.x), (layer,), Dequantize("out", y))
+    x = rng.normal(5, 9, (20, 3, 4, 1)).astype(np.float32)
+    assert reference(checked(network), x).tolist() == network.fake(x).tolist()
 
 
 def test_bounds_on_codes():
