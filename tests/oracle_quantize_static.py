@@ -137,16 +137,21 @@ GROUPS = {"convolutions": ("first", "depthwise", "third"), "mean": ("mean",), "b
 def main():
     from network.read_qdq import read_qdq
 
-    print("| scales of weights | activations | weights | layers | codes | differ, fused | differ, unfused | at most |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    heads = ["scales of weights", "activations", "weights", "fused, all codes", *(f"unfused, {one}" for one in GROUPS)]
+    print("|", " | ".join(heads), "|")
+    print("|", " | ".join(["---"] * len(heads)), "|")
     for per_channel, (a, w) in ((one, kinds) for one in (False, True) for kinds in KINDS):
         model = quantized(float_model(), "QDQ", per_channel=per_channel, a=a, w=w)
         network, x = read_qdq(model), inputs(500, 9)
         fused, unfused = ({row[0]: row[1:] for row in compared(model, network, x, one)} for one in (True, False))
-        for group, layers in GROUPS.items():
-            counts = [sum(each[one][k] for one in layers) for each, k in ((fused, 1), (fused, 0), (unfused, 0))]
-            cells = [f"per {'channel' if per_channel else 'tensor'}", a, w, group, *counts]
-            print("|", " | ".join(map(str, cells)), "|", max(unfused[one][2] for one in layers), "|")
+        groups = [_differing(unfused[one] for one in layers) for layers in GROUPS.values()]
+        cells = [f"per {'channel' if per_channel else 'tensor'}", a, w, _differing(fused.values()), *groups]
+        print("|", " | ".join(cells), "|")
+
+
+def _differing(rows):
+    different, codes, _ = map(sum, zip(*rows, strict=True))
+    return f"{different} of {codes}"
 
 
 if __name__ == "__main__":
