@@ -16,7 +16,7 @@ from .layers import AveragePool, Product, Quantize
 from .network import Network
 from .onnx_building import Building
 from .onnx_step_nodes import add_steps
-from .onnx_types import stored
+from .onnx_types import FLOAT8, stored
 from .onnx_weight_nodes import real_weights
 from .shapes import MaxPool, Reshape, Transpose
 
@@ -201,11 +201,21 @@ class _Writer:
         self.lie(tuple(range(len(self.shape) + 1)), name)
         if len(self.shape) == 1:
             self.building.add("Gemm", weights, *self._bias(layer), name=name)
+        elif layer.spec.block or str(layer.spec.weights) in FLOAT8:
+            self._flat_gemm(layer, weights)
         else:
             self.building.add("MatMul", weights, name=name)
             for bias in self._bias(layer):
                 self.building.add("Add", bias, name=f"{name}_bias_add")
         self.shape = (*self.shape[:-1], layer.columns)
+
+    def _flat_gemm(self, layer, weights):
+        """All rows of [B, ..., K] at once: a MatMul of such weights onnxruntime takes for one of codes, and fails."""
+        shapes = [-1, self.shape[-1]], [-1, *self.shape[:-1], layer.columns]
+        flat, back = (self.building.constant(np.array(one), f"{layer.name}_shape") for one in shapes)
+        self.building.add("Reshape", flat, name=f"{layer.name}_rows")
+        self.building.add("Gemm", weights, *self._bias(layer), name=layer.name)
+        self.building.add("Reshape", back, name=f"{layer.name}_back")
 
     def _bias(self, layer) -> list[str]:
         """Nothing, or a tensor [N]: DequantizeLinear of int32; real numbers where that does not hold them."""

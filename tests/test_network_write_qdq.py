@@ -74,13 +74,18 @@ def test_a_convolutional_network(weights, activations):
     near(quantize(CNN, [MAPS], recipe), MAPS)
 
 
-@pytest.mark.parametrize("weights", ["codebook3", "codebook4_int12", "mxfp4", "mxint8", "nvfp4", "int4"])
+KERNELS = FloatNetwork(
+    "kernels",
+    CNN.shape,
+    (CNN.layers[0], CNN.layers[2], replace(CNN.layers[3], w=CNN.layers[3].w[:5]), *CNN.layers[5:7]),
+)
+
+
+@pytest.mark.parametrize("weights", ["codebook3", "codebook4_int12", "mxfp4", "mxint8", "nvfp4", "int4", "float8_e5m2"])
 def test_kernels_with_tables_and_blocks(weights):
     """Without the depthwise layer, which has neither."""
-    layers = (CNN.layers[0], CNN.layers[2], replace(CNN.layers[3], w=CNN.layers[3].w[:5]), *CNN.layers[5:7])
-    network = FloatNetwork("cnn", CNN.shape, layers)
     granularity = "group" if weights == "int4" else "channel"
-    near(quantize(network, [MAPS], Recipe(weights=weights, granularity=granularity, group=4)), MAPS)
+    near(quantize(KERNELS, [MAPS], Recipe(weights=weights, granularity=granularity, group=4)), MAPS)
 
 
 @pytest.mark.parametrize("platform", ["onnxruntime", "tflite-micro", "onnx-reference", "litert-xnnpack", "qonnx"])
@@ -116,13 +121,16 @@ def test_read_again(weights, granularity):
         assert [str(grid.fmt) for grid in again.grids][:2] == ["uint7", "uint7"]
 
 
-def test_tokens():
+LAYER = small_networks.linear(np.random.default_rng(5), "fc", 6, 5, "none")
+TOKENS = FloatNetwork("tokens", (6, 2), (Transpose("turn", (0, 2, 1)), LAYER, Reshape("flat", (10,))))
+
+
+@pytest.mark.parametrize("granularity", ["channel", "group"])
+@pytest.mark.parametrize("weights", ["int8", "int4", "uint8", "pot4", "sm5", "float8_e4m3fn", "float4_e2m1fn"])
+def test_tokens(weights, granularity):
     """A dense layer on [B, T, C], its axes moved before and after."""
-    w = small_networks.linear(np.random.default_rng(5), "fc", 6, 5, "none")
-    layers = (Transpose("turn", (0, 2, 1)), w, Reshape("flat", (10,)))
-    network = FloatNetwork("tokens", (6, 2), layers)
-    x = small_networks.inputs(np.random.default_rng(6), network, 40)
-    near(quantize(network, [x], Recipe()), x)
+    x = small_networks.inputs(np.random.default_rng(6), TOKENS, 40)
+    near(quantize(TOKENS, [x], Recipe(weights=weights, granularity=granularity, group=4)), x)
 
 
 def product(activations, weights, arrays, y=None, real=None, **fields):

@@ -85,13 +85,15 @@ def test_qoperator_models_of_any_scales(a, w, per_channel):
     assert differing([(network.run(x), static.run(model, x).astype(np.float32))]) == (0, 21000)
 
 
-def test_biases_of_real_numbers_are_rounded_as_onnxruntime_does():
-    """Where a convolution or Gemm has a quantizer; in a MatMul and Add, which it does not fuse, they stay real."""
+@pytest.mark.parametrize("operator", ["Gemm", "MatMul"])
+def test_biases_of_real_numbers_are_rounded_as_onnxruntime_does(operator):
+    """Where the product has a quantizer; a MatMul and the Add behind it too."""
     pairs = []
     for seed in range(20):
         chain = Coded((30,), seed).quantize(0.021, np.uint8(90)).dequantize()
         bias = reals(seed, 40) * np.float32(0.02)
-        chain.add("Gemm", chain.weights(chain.codes((30, 40), near=30), 0.0173, np.int8(0)), bias)
+        w = chain.weights(chain.codes((30, 40), near=30), 0.0173, np.int8(0))
+        chain.add("Gemm", w, bias) if operator == "Gemm" else chain.add("MatMul", w).add("Add", bias)
         model = chain.quantize(0.031, np.uint8(120)).model(kind="uint8")
         x = reals(seed, 200, 30)
         pairs.append((read_qdq(model).run(x), static.run(model, x).astype(np.float32)))
@@ -181,9 +183,19 @@ def test_written_networks_give_their_own_codes(activations, weights):
 
 @pytest.mark.parametrize(("weights", "granularity"), written.FORMATS)
 def test_written_networks_of_every_format_run(weights, granularity):
-    """Within a step of fake quantization, all but few; without fusions, as 4-bit weights lose by them."""
+    """Within a step of fake quantization, all but few, with and without fusions."""
     x = small_networks.inputs(np.random.default_rng(12), written.MLP, 2000)
     network = quantize(written.MLP, [x[:50]], Recipe(weights=weights, granularity=granularity, group=4))
     for fused in (False, True):
         steps = np.abs(static.run(qdq(network), x, fused) - network.fake(x)) / network.exit.x.scale
         assert (steps > 0.5).mean() < 1e-3 and steps.max() < 3
+
+
+@pytest.mark.parametrize("granularity", ["channel", "group"])
+@pytest.mark.parametrize("weights", ["int8", "int4", "uint8", "pot4", "float8_e4m3fn", "mxfp4", "mxint8"])
+@pytest.mark.parametrize("net", [written.TOKENS, written.KERNELS], ids=lambda net: net.name)
+def test_written_networks_of_tokens_and_kernels_run(net, weights, granularity):
+    x = small_networks.inputs(np.random.default_rng(13), net, 500)
+    network = quantize(net, [x[:50]], Recipe(weights=weights, granularity=granularity, group=4))
+    steps = np.abs(static.run(qdq(network), x) - network.fake(x)) / network.exit.x.scale
+    assert (steps > 0.5).mean() < 1e-3 and steps.max() < 3
