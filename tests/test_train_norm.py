@@ -97,6 +97,12 @@ def test_thresholds_give_batch_norm_for_every_sum(name):
     assert len(np.unique(found)) == {"uint4": 16, "uint2": 4, "bipolar": 2, "int3": 4, "ternary": 3}[name]
 
 
+def test_ternary_outputs_have_two_thresholds():
+    module, _ = normed("ternary")
+    layer = export(module).products[0]
+    assert layer.spec.clip == (-1, 1) and layer.arrays["thresholds"].shape == (9, 2)
+
+
 def reached(layer, sums):
     """Codes [S, N] of the product for sums, whatever its operands: of wide activations times one weight, 1."""
     spec = layer.spec.with_(

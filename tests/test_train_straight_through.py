@@ -8,7 +8,9 @@ need("torch")
 
 import torch  # noqa: E402
 
+from network.recipe import Recipe  # noqa: E402
 from train.straight_through import LookedUp, OnGrid, Replaced, Sign, lsq, lsq_gain, pact  # noqa: E402
+from train.weights import MeanWeights  # noqa: E402
 
 torch.set_num_threads(1)
 LO, HI = -2, 1
@@ -135,3 +137,22 @@ def test_what_is_replaced_gets_the_gradient():
     x = torch.tensor([1.0, 2.0], requires_grad=True)
     Replaced.apply(x, torch.tensor([5.0, 6.0])).backward(torch.tensor([3.0, 4.0]))
     assert x.grad.tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(("name", "clip"), [("bipolar", 1.0), ("ternary", np.inf)])
+def test_steps_that_are_means_pass_gradients_to_what_they_are_the_mean_of(name, clip):
+    """of_w = grad * (|w| <= clip) * 1 + sign * sum(grad * sign) / count, sums over the column, signs 0 left out."""
+    rng = np.random.default_rng(2)
+    start, grads = rng.normal(0, 0.7, (9, 4)).astype(np.float32), rng.normal(0, 1, (9, 4))
+    w = torch.tensor(start, requires_grad=True)
+    values, quantized = MeanWeights(name, Recipe(), clip)(w)
+    values.backward(torch.tensor(grads, dtype=torch.float32))
+    signs = np.sign(quantized.grid.fmt.decode(quantized.arrays["w"]))
+    assert (np.abs(start) > 1).any() and (name == "bipolar" or (signs == 0).any())
+    for n in range(4):
+        of_step, count = sum(grads[:, n] * signs[:, n]), sum(abs(signs[:, n]))
+        expected = [
+            grad * (abs(one) <= clip) + sign * of_step / count
+            for grad, one, sign in zip(grads[:, n], start[:, n], signs[:, n], strict=True)
+        ]
+        assert w.grad[:, n].tolist() == pytest.approx(expected, abs=1e-5)
