@@ -8,12 +8,13 @@ export OPENBLAS_NUM_THREADS = 1
 demo: $(VENV)/ready
 	$(BIN)/bittrue demo
 
+# Two workers, each with a half of the files, so that what one test has generated serves the next.
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -n 2 -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
 # The arrays, too, whose simulation `make test` leaves out: each is compiled by Verilator first.
 test-all: $(VENV)/ready
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
