@@ -160,7 +160,7 @@ REFUSED = {
     "w_bits is 64, outside uint6 [0, 63]": {"w_bits": 64},
     "a_bits is 3, which holds [-4, 3], but a[1, 0] is 4": {"a_bits": 3, "a": [[3, -4], [4, 0]]},
     "w_bits is 4, which holds [-8, 7], but w[0, 0] less its zero point is -9": {"w_bits": 4, "w_zero_point": 1},
-    "a_bits must have shape [] = [], not [2]": {"a_bits": [3, 3]},
+    "a_bits must be one number, not of shape [2]": {"a_bits": [3, 3]},
 }
 
 

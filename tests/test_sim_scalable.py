@@ -160,7 +160,7 @@ REFUSED = {
     "mode is 3, which holds [-2, 1], but a[0, 1] is -3": {"mode": 3, "a": [[1, -3]]},
     "mode is 4, outside mode [-1, 3]": {"mode": 4},
     "mode is -2, outside mode [-1, 3]": {"mode": -2},
-    "mode must have shape [] = [], not [1]": {"mode": [0]},
+    "mode must be one number, not of shape [1]": {"mode": [0]},
 }
 
 
