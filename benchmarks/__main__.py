@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 BENCHMARKS = (
-    *("generation", "simulation", "luts", "requantizers", "precision", "formats", "kinds", "blocks", "trits"),
-    *("residual", "accuracy"),
+    *("generation", "simulation", "luts", "requantizers", "elements", "precision", "formats", "kinds", "blocks"),
+    *("trits", "residual", "accuracy"),
 )
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "networks.md")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import blocks, generation, luts, precision, requantizers, trits
+from benchmarks import blocks, elements, generation, luts, precision, requantizers, trits
 from hdl.cells import WITHOUT_DSP, Cells
 from hdl.cells import cells as cells_of
 from hdl.verilog import to_verilog
@@ -68,6 +68,15 @@ def test_docs_have_the_cells_of_blocks():
         *_, cells, levels = told[name, sums]
         assert str(blocks.measured(name, sums, "ice40")) == cells
     assert str(blocks.levels(name, sums)) == levels
+
+
+@pytest.mark.parametrize("array", ["weight_stationary", "bit_serial"])
+def test_docs_have_the_cells_of_elements(array):
+    counted_with()
+    text = (Path(__file__).resolve().parent.parent / "docs" / "hardware.md").read_text()
+    rows = {row[0]: row for row in (re.split(r" *\| *", line)[1:-1] for line in re.findall(r"^\|.*\|$", text, re.M))}
+    assert {name: rows[name][1] for name in elements.LANES} == {name: str(n) for name, n in elements.LANES.items()}
+    assert rows[array][-1] == "{} / {}".format(*elements.measured(array, "ice40"))
 
 
 def test_luts_of_trits():
