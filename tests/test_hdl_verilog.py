@@ -282,6 +282,15 @@ def test_plain_verilog_only(name, verilog):
     assert re.findall(r"^module (?![a-zA-Z]\w*\()", text, flags=re.M) == []
 
 
+SHIFTED = ["powers of two", "sums of two powers of two", "small sums of two powers of two", "bipolar weights"]
+
+
+@pytest.mark.parametrize("name", SHIFTED)
+def test_no_multiplier_where_shifts_or_signs_do(name, verilog):
+    assert " * " not in verilog(name)
+    assert " * " in verilog("int8")
+
+
 def ports(text, module):
     """Direction and width of each port, by name."""
     body = text[text.index(f"module {module}(") :]
