@@ -16,8 +16,8 @@ from examples.digits.data import held_out, training
 from examples.digits.float_networks import NAMES, float_network, inputs
 from golden.block_formats import NAMED_BLOCKS
 from golden.formats import parse
-from network.post_training import quantize
-from network.recipe import Recipe
+from network.quantizing.post_training import quantize
+from network.quantizing.recipe import Recipe
 
 WEIGHTS = ("int8", "int4", "int3", "int2", "ternary", "bipolar", "pot4", "codebook4", "codebook2")
 BLOCKS = ("mxfp8_e4m3", "mxfp6_e2m3", "mxfp4")

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from network.anatomy import BATCH, Anatomy, anatomy
+from network.errors.anatomy import BATCH, Anatomy, anatomy
+from network.errors.histograms import CodeHistogram, histograms
+from network.errors.reference import compared
 from network.example_shapes import most_elements
 from network.float_network import FloatNetwork
-from network.histograms import CodeHistogram, histograms
-from network.read_onnx import read_float
-from network.reference import compared
+from network.onnx.read_float import read_float
 
 from . import error_report as report
 from .app import Json, Quiet, app, show

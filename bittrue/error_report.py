@@ -6,9 +6,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from network.anatomy import Anatomy, Change, LayerErrors, shares
-from network.exchange import CAUSES, GROUPS
-from network.histograms import CodeHistogram
+from network.errors.anatomy import Anatomy, Change, LayerErrors, shares
+from network.errors.exchange import CAUSES, GROUPS
+from network.errors.histograms import CodeHistogram
 from network.measure import Error
 
 BARS = 32

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from network.example_shapes import most_elements
-from network.read_onnx import read_float
+from network.onnx.read_float import read_float
 
 from .data import Examples
 from .errors import InputError, as_input_error, reason

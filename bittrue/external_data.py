@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import onnx
 from onnx import TensorProto
 
-from network.onnx_graph import printable
+from network.onnx.graph import printable
 
 from .errors import as_input_error
 

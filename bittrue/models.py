@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError, EncodeError
 
-from network.onnx_graph import printable
+from network.onnx.graph import printable
 
 from .errors import InputError, as_input_error, reason
 from .external_data import MOST_BYTES, load_external

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from network.post_training import quantize
-from network.recipe import Recipe
-from network.write_qdq import qdq
+from network.qdq.write import qdq
+from network.quantizing.post_training import quantize
+from network.quantizing.recipe import Recipe
 
 from . import readers
 from .costs import Costs, costs

@@ -21,7 +21,7 @@ import numpy as np
 from golden.spec import Spec
 from network.example_shapes import example_shapes
 from network.network import Network
-from network.recipe import Recipe
+from network.quantizing.recipe import Recipe
 
 from . import __version__
 from .design import read_toml, to_fields, to_spec, to_toml

@@ -79,7 +79,7 @@ _OPTIONS = [
     ),
     option("residual_of", str, f"What has second codes: {', '.join(RESIDUAL_OF)} (default: weights).", _ARRAY),
     option("multiplier_style", str, f"Integer products: {', '.join(MULTIPLIER_STYLES)} (default: auto).", _ARRAY),
-    option("accumulator", int, "Accumulator width in bits (default: exact, from formats and depth).", _ARRAY),
+    option("accumulator", int, "Accumulator width in bits (default: exact; float32 sums: --output float32).", _ARRAY),
     option("accumulator_overflow", str, f"What a narrower accumulator does: {', '.join(OVERFLOWS)}.", _ARRAY),
     option("weights_from", Path, "Npz with the real weights w: derives the accumulator width from them.", _ARRAY),
     option("output", str, "Format of Y; float32 with float32 sums (default: exact, with --requantize none).", _SCALE),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from network.anatomy import Anatomy, shares
-from network.exchange import GROUPS
-from network.histograms import CodeHistogram
+from network.errors.anatomy import Anatomy, shares
+from network.errors.exchange import GROUPS
+from network.errors.histograms import CodeHistogram
 
 from .error_report import INPUTS
 from .errors import InputError, writing

@@ -11,12 +11,12 @@ import onnx
 from network.float_network import FloatNetwork
 from network.layers import Product
 from network.network import Network
-from network.read_model import flavour
-from network.read_onnx import read_float
-from network.read_qdq import read_qdq
-from network.read_qonnx import read_qonnx
-from network.read_qoperator import read_qoperator
-from network.read_tflite import read_tflite
+from network.onnx.flavour import flavour
+from network.onnx.read_float import read_float
+from network.onnx.read_qdq import read_qdq
+from network.onnx.read_qoperator import read_qoperator
+from network.qonnx.read import read_qonnx
+from network.tflite.read import read_tflite
 from network.unsupported import printable
 
 from .errors import InputError, as_input_error

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from network.recipe import LayerFormats, Recipe
+from network.quantizing.recipe import LayerFormats, Recipe
 
 from .errors import InputError, as_input_error
 from .plain import made, plain_fields

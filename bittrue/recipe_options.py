@@ -10,7 +10,7 @@ import typer
 from golden.block_formats import NAMED_BLOCKS
 from golden.platform_table import PLATFORMS
 from golden.ranges import METHODS
-from network.recipe import CORRECTIONS, DYNAMIC, EXACT, GRANULARITIES, SCALES, SCHEMES, LayerFormats, Recipe
+from network.quantizing.recipe import CORRECTIONS, DYNAMIC, EXACT, GRANULARITIES, SCALES, SCHEMES, LayerFormats, Recipe
 
 from .errors import InputError, as_input_error
 from .options import option

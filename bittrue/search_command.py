@@ -6,8 +6,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from network.recipe import LayerFormats
-from network.search import choices
+from network.mixed_precision.search import choices
+from network.quantizing.recipe import LayerFormats
 
 from . import readers
 from . import search_report as report

@@ -7,12 +7,12 @@ import numpy as np
 
 from network.costs import Charge, memory_charges, total
 from network.float_network import FloatNetwork
+from network.mixed_precision.pareto import Point
+from network.mixed_precision.search import Search, search
+from network.mixed_precision.sensitivity import Sensitivity, sensitivities
 from network.network import Network
-from network.pareto import Point
-from network.post_training import quantize
-from network.recipe import LayerFormats, Recipe
-from network.search import Search, search
-from network.sensitivity import Sensitivity, sensitivities
+from network.quantizing.post_training import quantize
+from network.quantizing.recipe import LayerFormats, Recipe
 
 from .data import Examples
 from .errors import InputError, as_input_error

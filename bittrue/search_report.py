@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from network.recipe import LayerFormats
+from network.quantizing.recipe import LayerFormats
 
 from .error_report import decibels
 from .plots import front_plot

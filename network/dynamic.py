@@ -9,21 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from golden.blocks import float32_values
-from golden.formats import Integer
-from golden.scale_formats import FLOAT32
 from golden.spec import Spec
 from golden.tensors import Operands, golden, operands
 
-from .dynamic_activations import Taken, spec_fields, taken
+from .dynamic_activations import Taken, taken
 from .elementwise import Step, applied
-from .float_network import Linear, rows_of
+from .float_network import rows_of
 from .layers import BOUNDS
-from .lowering import array_fields
 from .quantized_weights import QuantizedWeights
-from .recipe import Recipe
 from .shapes import Window
-
-SUM_BITS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,29 +134,3 @@ class RealExit:
     def run(self, x) -> np.ndarray:
         """float32 [B, ...]"""
         return applied(self.after, x)
-
-
-def dynamic_product(layer: Linear, weights: QuantizedWeights, recipe: Recipe) -> DynamicProduct:
-    """The product of a layer, activations in the recipe's format. Raises ValueError naming the layer."""
-    name = recipe.formats(layer.name)[1]
-    try:
-        spec = _spec(spec_fields(name), array_fields(layer, weights, recipe))
-    except ValueError as error:
-        raise ValueError(f"layer {layer.name}: {error}") from None
-    return DynamicProduct(
-        layer.name, spec, name, weights, layer.bias.astype(np.float32), layer.activation, layer.window
-    )
-
-
-def _spec(activations, others) -> Spec:
-    """Exact sums where they have at most 64 bits and activations no blocks, else sums in float32."""
-    blocks = [fields["block"] for fields in (activations, others) if "block" in fields]
-    if len(set(blocks)) > 1:
-        raise ValueError(f"blocks of weights must be {blocks[0]} long as those of activations, not {blocks[1]}")
-    fields = {**others, **activations}
-    if "block" not in activations and str(fields.get("w_block_scale")) != "bfloat16":
-        exact = Spec(**fields, requantize="shift", output=Integer(8, signed=True))
-        if exact.exact_accumulator_width <= SUM_BITS:
-            return Spec(**fields)
-    fields.pop("scale_range", None)
-    return Spec(**fields, block_sum="float32", output=FLOAT32)

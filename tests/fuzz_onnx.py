@@ -20,11 +20,11 @@ from onnx_cases import models  # noqa: E402
 from onnx_models import reference  # noqa: E402
 
 from network.float_network import FloatNetwork  # noqa: E402
-from network.read_model import flavour  # noqa: E402
-from network.read_onnx import read_float  # noqa: E402
-from network.read_qdq import read_qdq  # noqa: E402
-from network.read_qoperator import read_qoperator  # noqa: E402
-from network.write_qdq import qdq  # noqa: E402
+from network.onnx.flavour import flavour  # noqa: E402
+from network.onnx.read_float import read_float  # noqa: E402
+from network.onnx.read_qdq import read_qdq  # noqa: E402
+from network.onnx.read_qoperator import read_qoperator  # noqa: E402
+from network.qdq.write import qdq  # noqa: E402
 
 READERS = {"float": read_float, "qdq": read_qdq, "qoperator": read_qoperator}
 RUN_ELEMENTS = 1 << 16

@@ -15,7 +15,7 @@ from fuzzing import check_line, hunt  # noqa: E402
 from tflite_cases import CASES, real_ends  # noqa: E402
 
 from network.network import Network  # noqa: E402
-from network.read_tflite import read_tflite  # noqa: E402
+from network.tflite.read import read_tflite  # noqa: E402
 
 CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus" / "models"
 RUN_ELEMENTS = 1 << 16

@@ -1,7 +1,7 @@
 """Whole quantized models through onnxruntime, every quantized tensor of them: `python tests/oracle_quantize_static.py`.
 
 Prints how many codes of QDQ models differ from those of the networks read from them, with onnxruntime's fusions and
-without (docs/networks.md).
+without (docs/imports.md).
 """
 
 import tempfile
@@ -135,7 +135,7 @@ GROUPS = {"convolutions": ("first", "depthwise", "third"), "mean": ("mean",), "b
 
 
 def main():
-    from network.read_qdq import read_qdq
+    from network.onnx.read_qdq import read_qdq
 
     heads = ["scales of weights", "activations", "weights", "fused, all codes", *(f"unfused, {one}" for one in GROUPS)]
     print("|", " | ".join(heads), "|")

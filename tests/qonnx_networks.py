@@ -10,7 +10,7 @@ from qonnx_by_hand import evaluate
 
 from golden.tensors import accumulators
 from network.layers import Product
-from network.read_qonnx import read_qonnx
+from network.qonnx.read import read_qonnx
 
 MODELS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus" / "models"
 

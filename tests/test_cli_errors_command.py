@@ -11,9 +11,9 @@ from small_networks import mlp
 
 from bittrue.network_folder import create_network, open_network
 from bittrue.plots import histogram_plot
-from network.anatomy import anatomy
-from network.histograms import histograms
-from network.read_onnx import read_float
+from network.errors.anatomy import anatomy
+from network.errors.histograms import histograms
+from network.onnx.read_float import read_float
 
 NAMES = ["input", "fc1_gemm", "fc2_gemm", "fc3_gemm"]
 

@@ -16,10 +16,10 @@ from tflite_cases import Maker
 from bittrue import network_flows
 from bittrue.network_folder import open_network
 from bittrue.readers import arranged
-from network.read_qdq import read_qdq
-from network.read_qonnx import read_qonnx
-from network.read_qoperator import read_qoperator
-from network.read_tflite import FAMILIES, read_tflite
+from network.onnx.read_qdq import read_qdq
+from network.onnx.read_qoperator import read_qoperator
+from network.qonnx.read import read_qonnx
+from network.tflite.read import FAMILIES, read_tflite
 
 CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus" / "models"
 QUANTIZE = ("quantize", "model.onnx", "--calibration", "data.npz", "--platform", "onnxruntime", "--out", "q")

@@ -17,7 +17,7 @@ from bittrue.errors import InputError
 from bittrue.network_folder import open_network
 from bittrue.recipe_file import read_recipe, recipe_toml
 from bittrue.recipe_options import parse_layer
-from network.recipe import LayerFormats, Recipe
+from network.quantizing.recipe import LayerFormats, Recipe
 
 WORDS = ("quantize", "model.onnx", "--calibration", "data.npz", "--out", "q")
 FLAGS = {

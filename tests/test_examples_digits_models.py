@@ -13,7 +13,7 @@ from examples.digits.__main__ import main
 from examples.digits.data import held_out
 from examples.digits.float_networks import CNN_FILE, NAMES, float_network, inputs, parameters
 from examples.digits.onnx_models import onnx_model
-from network.read_onnx import read_float
+from network.onnx.read_float import read_float
 
 NO_DIGITS = "scikit-learn is missing, which brings the digits: pip install scikit-learn"
 CORRECT = {"mlp": 441, "cnn": 444}

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import small_networks
 
-from network.adaround import adaptively_rounded
 from network.float_network import Linear
-from network.neighbours import next_codes
-from network.post_training import quantize
-from network.recipe import Recipe
+from network.quantizing.adaround import adaptively_rounded
+from network.quantizing.neighbours import next_codes
+from network.quantizing.post_training import quantize
+from network.quantizing.recipe import Recipe
+from network.quantizing.weights import quantized_weights
 from network.shapes import Window
-from network.weights import quantized_weights
 
 FORMATS = (
     *("int2", "int4", "uint4", "q1.4", "sm3", "ternary", "bipolar", "pot3", "apot3", "codebook2"),

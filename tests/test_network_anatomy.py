@@ -10,23 +10,23 @@ from small_networks import linear
 
 from golden.formats import parse
 from golden.spec import Spec
-from network import anatomy as anatomies
-from network.anatomy import INPUT, anatomy, shares
 from network.elementwise import Step
-from network.exchange import CAUSES, GROUPS, product_stages
+from network.errors import anatomy as anatomies
+from network.errors.anatomy import INPUT, anatomy, shares
+from network.errors.exchange import CAUSES, GROUPS, product_stages
+from network.errors.histograms import CodeHistogram, histograms
+from network.errors.nearest import nearest
+from network.errors.reference import compared, outputs
+from network.errors.spread import Spread
 from network.float_network import FloatAveragePool, FloatNetwork
 from network.functions import Logistic, Rescale, Softmax
 from network.grid import Grid
-from network.histograms import CodeHistogram, histograms
 from network.layers import AveragePool, Dequantize, Product, Quantize, sum_grid
 from network.measure import Error
-from network.nearest import nearest
 from network.network import Network
-from network.post_training import quantize
-from network.recipe import Recipe
-from network.reference import compared, outputs
+from network.quantizing.post_training import quantize
+from network.quantizing.recipe import Recipe
 from network.shapes import MaxPool, Reshape, Window
-from network.spread import Spread
 
 INT4, INT8, UINT8 = parse("int4"), parse("int8"), parse("uint8")
 SMALL = Window((2, 2), padding=((0, 1), (1, 0)))

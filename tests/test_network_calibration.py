@@ -7,10 +7,10 @@ import small_networks
 from golden import ranges
 from golden.calibrate import choose
 from golden.platform_table import PLATFORMS
-from network.calibration import INPUT, calibrated, consumers, grid_of, observed, scheme
 from network.elementwise import Step
 from network.float_network import FloatAveragePool, FloatNetwork
-from network.recipe import LayerFormats, Recipe
+from network.quantizing.calibration import INPUT, calibrated, consumers, grid_of, observed, scheme
+from network.quantizing.recipe import LayerFormats, Recipe
 from network.shapes import Window
 
 METHODS = {

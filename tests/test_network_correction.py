@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import small_networks
 
-from network.correction import bias_corrected
 from network.float_network import Linear
-from network.post_training import quantize
-from network.recipe import Recipe
-from network.weights import quantized_weights
+from network.quantizing.correction import bias_corrected
+from network.quantizing.post_training import quantize
+from network.quantizing.recipe import Recipe
+from network.quantizing.weights import quantized_weights
 
 
 def test_the_mean_error_by_hand():

@@ -14,8 +14,8 @@ from network.float_network import FloatAveragePool, FloatNetwork
 from network.grid import Grid
 from network.layers import Dequantize, Quantize
 from network.network import Network
-from network.post_training import quantize
-from network.recipe import LayerFormats, Recipe
+from network.quantizing.post_training import quantize
+from network.quantizing.recipe import LayerFormats, Recipe
 from network.shapes import Window
 
 MLP = small_networks.mlp(np.random.default_rng(1))

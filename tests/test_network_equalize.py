@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import small_networks
 
-from network.equalize import equalized, pairs
 from network.float_network import FloatAveragePool, FloatNetwork, Linear
-from network.post_training import quantize
-from network.recipe import Recipe
+from network.quantizing.equalize import equalized, pairs
+from network.quantizing.post_training import quantize
+from network.quantizing.recipe import Recipe
 from network.shapes import MaxPool, Reshape, Transpose, Window
 
 

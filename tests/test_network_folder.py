@@ -27,8 +27,8 @@ from network.dynamic import DynamicProduct
 from network.float_network import FloatAveragePool
 from network.layers import Layer, Product
 from network.network import Network
-from network.post_training import quantize
-from network.recipe import LayerFormats, Recipe
+from network.quantizing.post_training import quantize
+from network.quantizing.recipe import LayerFormats, Recipe
 
 SOURCE = {"file": "m\"o'd\nel.onnx", "kind": "float ONNX", "sha256": "0" * 64}
 AGAIN = "quantize or import it again"

@@ -5,8 +5,8 @@ import pytest
 from onnx_models import Chain, reference
 
 from network.float_network import FloatAveragePool, Linear
-from network.layer_names import LayerNames
-from network.read_onnx import read_float
+from network.onnx.layer_names import LayerNames
+from network.onnx.read_float import read_float
 from network.shapes import MaxPool, Reshape, Transpose
 
 

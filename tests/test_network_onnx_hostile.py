@@ -8,11 +8,11 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx_cases import dense, models, reals
 from onnx_models import Chain, Coded
 
-from network.onnx_graph import Graph
-from network.read_model import flavour
-from network.read_onnx import read_float
-from network.read_qdq import read_qdq
-from network.read_qoperator import read_qoperator
+from network.onnx.flavour import flavour
+from network.onnx.graph import Graph
+from network.onnx.read_float import read_float
+from network.onnx.read_qdq import read_qdq
+from network.onnx.read_qoperator import read_qoperator
 from network.unsupported import Unsupported, printable
 
 U8, I8 = np.uint8, np.int8

@@ -9,9 +9,9 @@ from onnx_cases import dense, qdq_cnn, qoperator_cnn, reals
 from onnx_models import Coded, reference
 
 from network.layers import AveragePool, Product
-from network.read_model import flavour
-from network.read_qdq import read_qdq
-from network.read_qoperator import read_qoperator
+from network.onnx.flavour import flavour
+from network.onnx.read_qdq import read_qdq
+from network.onnx.read_qoperator import read_qoperator
 from network.shapes import MaxPool, Reshape, Transpose
 
 U8, I8 = np.uint8, np.int8

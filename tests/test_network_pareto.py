@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from network.pareto import Front, Tables, front
+from network.mixed_precision.pareto import Front, Tables, front
 
 
 def every(tables):

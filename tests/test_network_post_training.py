@@ -12,8 +12,8 @@ from golden.platform_table import PLATFORMS
 from network.elementwise import Step
 from network.float_network import FloatAveragePool, FloatNetwork, Linear
 from network.layers import Product
-from network.post_training import quantize, quantizer
-from network.recipe import LayerFormats, Recipe
+from network.quantizing.post_training import quantize, quantizer
+from network.quantizing.recipe import LayerFormats, Recipe
 from network.shapes import Reshape, Transpose, Window
 
 MLP = small_networks.mlp(np.random.default_rng(1))

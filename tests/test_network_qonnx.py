@@ -11,7 +11,7 @@ from qonnx_networks import compared, hidden, last, norm, real, recorded, signs_o
 
 from golden.quantize import QONNX_ROUNDINGS
 from network.layers import Quantize
-from network.read_qonnx import read_qonnx
+from network.qonnx.read import read_qonnx
 
 
 @pytest.mark.parametrize("name", ["qonnx_tfc_1w1a", "qonnx_kws_mlp_w3a3", "finn_tfc_w1a1_streamlined"])
@@ -278,7 +278,7 @@ def test_fake_quantization_is_what_the_codes_stand_for():
 
 
 def test_the_example_of_the_document_runs(tmp_path, monkeypatch):
-    text = (Path(__file__).resolve().parent.parent / "docs" / "networks.md").read_text()
+    text = (Path(__file__).resolve().parent.parent / "docs" / "imports.md").read_text()
     section = text[text.index("## QONNX and FINN") :]
     block = section[section.index("```python\n") + len("```python\n") :].partition("```")[0]
     rng = np.random.default_rng(29)

@@ -7,7 +7,7 @@ from qonnx_models import Chain
 from qonnx_networks import compared, convolution, last, norm, real
 
 from network.layers import Product
-from network.read_qonnx import read_qonnx
+from network.qonnx.read import read_qonnx
 from network.shapes import MaxPool, Reshape, Transpose
 
 

@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper
 from qonnx_models import GENERAL, Chain
 
-from network.read_qonnx import read_qonnx
+from network.qonnx.read import read_qonnx
 from network.unsupported import Unsupported
 
 ONE = np.ones((2, 3), np.float32)

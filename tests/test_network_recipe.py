@@ -2,7 +2,7 @@
 
 import pytest
 
-from network.recipe import LayerFormats, Recipe
+from network.quantizing.recipe import LayerFormats, Recipe
 
 
 def test_formats_of_layers():

@@ -10,10 +10,10 @@ from network.costs import Charge, memory_bits, memory_charges, total
 from network.elementwise import Step
 from network.float_network import FloatAveragePool, FloatNetwork, Linear
 from network.measure import Error
-from network.post_training import quantize
-from network.recipe import LayerFormats, Recipe
-from network.search import choices, search
-from network.sensitivity import alone, sensitivities
+from network.mixed_precision.search import choices, search
+from network.mixed_precision.sensitivity import alone, sensitivities
+from network.quantizing.post_training import quantize
+from network.quantizing.recipe import LayerFormats, Recipe
 from network.shapes import MaxPool, Reshape, Window
 
 RECIPE = Recipe(output="exact", rows=2, cols=2, lanes=2)

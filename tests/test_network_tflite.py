@@ -12,8 +12,8 @@ from tflite_cases import CASES, Maker, expected, real_ends
 from tflite_models import Step, Tensor, chain
 
 from golden import platforms
-from network import tflite_products
-from network.read_tflite import FAMILIES, read_tflite
+from network.tflite import products
+from network.tflite.read import FAMILIES, read_tflite
 
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 MODELS, SEANET = CORPUS / "models", CORPUS / "kernels" / "tflm_seanet_int16"
@@ -75,7 +75,7 @@ def test_made_up_networks_by_loops(name):
 def test_thresholds_are_found_a_few_columns_at_a_time(monkeypatch):
     content = Maker(20, (9,), ties=True).dense(7, "relu6", per_channel=True).content
     whole = read_tflite(content, platform="litert-reference").products[0].arrays["thresholds"]
-    monkeypatch.setattr(tflite_products, "AT_A_TIME", 3)
+    monkeypatch.setattr(products, "AT_A_TIME", 3)
     assert read_tflite(content, platform="litert-reference").products[0].arrays["thresholds"].tolist() == whole.tolist()
 
 

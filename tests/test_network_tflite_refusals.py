@@ -7,9 +7,9 @@ from test_network_tflite import recorded
 from tflite_cases import CASES, Maker
 from tflite_models import Step, Tensor, chain
 
-from network import read_tflite as reading
-from network import tflite_model
-from network.read_tflite import read_tflite
+from network.tflite import model as modelling
+from network.tflite import read as reading
+from network.tflite.read import read_tflite
 from network.unsupported import Unsupported
 
 READ = (
@@ -274,9 +274,9 @@ def test_int16_is_read_only_where_its_rule_has_hardware():
 def test_limits_of_size(monkeypatch):
     content = Maker(40, (3,)).dense(2).dense(4).content
     limits = {
-        (tflite_model, "MOST_BYTES", 100): f"the file must have at most 100 bytes, not {len(content)}",
-        (tflite_model, "MOST_OPERATORS", 1): "the model must have 1 to 1 operators, not 2",
-        (tflite_model, "MOST_TENSORS", 6): "the model must have 1 to 6 tensors, not 7",
+        (modelling, "MOST_BYTES", 100): f"the file must have at most 100 bytes, not {len(content)}",
+        (modelling, "MOST_OPERATORS", 1): "the model must have 1 to 1 operators, not 2",
+        (modelling, "MOST_TENSORS", 6): "the model must have 1 to 6 tensors, not 7",
         (reading, "MOST_BYTES", 19): "the model must have at most 19 constants, not 20",
         (reading, "MOST_COLUMNS", 5): "the model must have at most 5 columns of weights, not 6",
     }

@@ -10,9 +10,9 @@ from golden.formats import parse
 from golden.spec import Spec
 from network.grid import Grid
 from network.layers import Product
-from network.recipe import Recipe
-from network.weights import quantized_weights
-from network.weights_levels import nearest_codes
+from network.quantizing.recipe import Recipe
+from network.quantizing.weights import quantized_weights
+from network.quantizing.weights_levels import nearest_codes
 
 K, N, GROUP = 37, 5, 8
 E4M3, E2M3, E2M1 = (

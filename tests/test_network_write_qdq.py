@@ -18,11 +18,11 @@ from network.functions import Softmax
 from network.grid import Grid
 from network.layers import Dequantize, Product, Quantize, sum_grid
 from network.network import Network
-from network.post_training import quantize
-from network.read_qdq import read_qdq
-from network.recipe import Recipe
+from network.onnx.read_qdq import read_qdq
+from network.qdq.write import qdq
+from network.quantizing.post_training import quantize
+from network.quantizing.recipe import Recipe
 from network.shapes import Reshape, Transpose, Window
-from network.write_qdq import qdq
 
 MLP = small_networks.mlp(np.random.default_rng(1))
 CNN = small_networks.cnn(np.random.default_rng(2))

@@ -8,7 +8,7 @@ need("torch", "brevitas", "qonnx", "onnx", "onnxruntime", "onnxoptimizer", "onnx
 
 from test_oracle_network_qonnx import executed, wrapped  # noqa: E402
 
-from network.read_qonnx import read_qonnx  # noqa: E402
+from network.qonnx.read import read_qonnx  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -9,10 +9,10 @@ from float_onnx import model
 from oracle_cases import need
 
 from network.float_network import FloatNetwork, Linear
-from network.post_training import quantize
-from network.recipe import Recipe
+from network.quantizing.post_training import quantize
+from network.quantizing.recipe import Recipe
+from network.quantizing.weights import quantized_weights
 from network.shapes import MaxPool, Window
-from network.weights import quantized_weights
 
 need("onnx", "onnxruntime")
 

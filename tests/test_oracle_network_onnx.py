@@ -12,12 +12,12 @@ import test_network_write_qdq as written  # noqa: E402
 from onnx_cases import dense, qoperator_cnn  # noqa: E402
 from onnx_models import Chain, Coded  # noqa: E402
 
-from network.post_training import quantize  # noqa: E402
-from network.read_onnx import read_float  # noqa: E402
-from network.read_qdq import read_qdq  # noqa: E402
-from network.read_qoperator import read_qoperator  # noqa: E402
-from network.recipe import Recipe  # noqa: E402
-from network.write_qdq import qdq  # noqa: E402
+from network.onnx.read_float import read_float  # noqa: E402
+from network.onnx.read_qdq import read_qdq  # noqa: E402
+from network.onnx.read_qoperator import read_qoperator  # noqa: E402
+from network.qdq.write import qdq  # noqa: E402
+from network.quantizing.post_training import quantize  # noqa: E402
+from network.quantizing.recipe import Recipe  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 READERS = {"QDQ": read_qdq, "QOperator": read_qoperator}

@@ -10,7 +10,7 @@ from qonnx_models import Chain  # noqa: E402
 from qonnx_networks import convolution, hidden, last, norm, real  # noqa: E402
 
 from golden.quantize import QONNX_ROUNDINGS  # noqa: E402
-from network.read_qonnx import read_qonnx  # noqa: E402
+from network.qonnx.read import read_qonnx  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 MODES = tuple(QONNX_ROUNDINGS)

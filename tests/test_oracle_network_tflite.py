@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 from tflite_cases import CASES, real_ends  # noqa: E402
 from tflite_models import chain  # noqa: E402
 
-from network.read_tflite import read_tflite  # noqa: E402
+from network.tflite.read import read_tflite  # noqa: E402
 
 EXAMPLES = 20
 RUN = {

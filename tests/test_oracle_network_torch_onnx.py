@@ -12,7 +12,7 @@ need("onnx", "torch")
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
-from network.read_onnx import read_float  # noqa: E402
+from network.onnx.read_float import read_float  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

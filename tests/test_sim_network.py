@@ -14,7 +14,7 @@ from test_network_tflite import recorded
 from tflite_cases import CASES, expected
 
 from network.layers import Product
-from network.read_tflite import read_tflite
+from network.tflite.read import read_tflite
 from sim.replay import build_bench
 
 ICARUS = pytest.mark.skipif(bool(missing("icarus")), reason=missing("icarus"))

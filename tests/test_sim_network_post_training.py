@@ -11,8 +11,8 @@ from simulation import missing
 
 from golden.tensors import golden
 from network.dynamic import DynamicProduct
-from network.post_training import quantize
-from network.recipe import Recipe
+from network.quantizing.post_training import quantize
+from network.quantizing.recipe import Recipe
 
 pytestmark = pytest.mark.skipif(bool(missing("icarus")), reason=missing("icarus"))
 

@@ -11,7 +11,7 @@ from qonnx_models import Chain
 from qonnx_networks import convolution, hidden, last, norm, real, recorded
 from simulation import missing, verilog
 
-from network.read_qonnx import read_qonnx
+from network.qonnx.read import read_qonnx
 from sim.replay import build_bench, replay
 
 # samples of the network, and a small array

@@ -1,6 +1,7 @@
 """Imports run one way: golden <- hdl <- sim <- bittrue, and golden <- network <- bittrue; network <- train."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,52 @@ def test_imports_run_one_way(package):
         str(file.relative_to(ROOT)): sorted(found) for file in files if (found := violations(package, file.read_text()))
     }
     assert broken == {}
+
+
+ROOMS = {
+    **{"onnx": set(), "qonnx": {"onnx"}, "tflite": set(), "qdq": set()},
+    **{"quantizing": set(), "errors": {"quantizing"}, "mixed_precision": {"quantizing", "errors"}},
+}
+
+
+def rooms_imported(source, inside):
+    """Rooms of network that a module imports, relative or by full name; `inside` says whether it lies in one itself."""
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            full = node.level == 0 and (node.module or "").startswith("network.")
+            module = (node.module or "").removeprefix("network.") if full else node.module or ""
+            if full or node.level == 1 + inside:
+                names += [module] if module else [alias.name for alias in node.names]
+    return {name.partition(".")[0] for name in names} & set(ROOMS)
+
+
+@pytest.mark.parametrize("room", ["", *ROOMS])
+def test_rooms_of_network_import_one_way(room):
+    """What lies in none uses none; the others only those that come before them."""
+    files = sorted((ROOT / "network" / room).glob("*.py"))
+    found = set().union(*(rooms_imported(file.read_text(), inside=bool(room)) for file in files))
+    assert found - {room} <= ROOMS.get(room, set())
+
+
+def test_what_is_installed_has_every_room():
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    there = {folder.parent.relative_to(ROOT) for folder in ROOT.rglob("__init__.py")}
+    ours = {".".join(path.parts) for path in there if path.parts[0] in FORBIDDEN or path.parts[0] == "examples"}
+    assert set(setup["packages"]) == ours
+
+
+def test_network_has_no_other_rooms():
+    assert {folder.parent.name for folder in (ROOT / "network").glob("*/__init__.py")} == set(ROOMS)
+
+
+@pytest.mark.parametrize(
+    ("source", "inside"),
+    [("from .onnx.graph import Graph", False), ("from ..onnx.graph import Graph", True)]
+    + [("from network.onnx import graph", True), ("from . import onnx", False), ("from .. import onnx", True)],
+)
+def test_an_import_of_a_room_is_seen(source, inside):
+    assert rooms_imported(source, inside) == {"onnx"}
 
 
 PLANTED = [

@@ -11,8 +11,8 @@ import torch  # noqa: E402
 
 from network.float_network import FloatNetwork  # noqa: E402
 from network.quantized_weights import QuantizedWeights  # noqa: E402
-from network.recipe import Recipe  # noqa: E402
-from network.weights import quantized_weights  # noqa: E402
+from network.quantizing.recipe import Recipe  # noqa: E402
+from network.quantizing.weights import quantized_weights  # noqa: E402
 from train.bounded import BoundedWeights, CenteredWeights, centered_bound, norm_bound  # noqa: E402
 from train.network import export  # noqa: E402
 from train.prepare import Method, trainable  # noqa: E402

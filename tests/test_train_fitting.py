@@ -9,8 +9,8 @@ need("torch")
 
 import torch  # noqa: E402
 
-from network.post_training import quantize  # noqa: E402
-from network.recipe import Recipe  # noqa: E402
+from network.quantizing.post_training import quantize  # noqa: E402
+from network.quantizing.recipe import Recipe  # noqa: E402
 from train.fitting import fit  # noqa: E402
 from train.network import export  # noqa: E402
 from train.prepare import trainable  # noqa: E402

@@ -10,8 +10,8 @@ need("torch")
 import torch  # noqa: E402
 
 from golden.microscaling import dequantize_blocks, quantize_blocks  # noqa: E402
-from network.post_training import quantize  # noqa: E402
-from network.recipe import LayerFormats, Recipe  # noqa: E402
+from network.quantizing.post_training import quantize  # noqa: E402
+from network.quantizing.recipe import LayerFormats, Recipe  # noqa: E402
 from train.network import export  # noqa: E402
 from train.prepare import Method, trainable  # noqa: E402
 from train.weights import RecipeWeights  # noqa: E402

@@ -14,7 +14,7 @@ import torch  # noqa: E402
 from golden.formats import Integer  # noqa: E402
 from golden.tensors import golden, operands  # noqa: E402
 from network.float_network import FloatNetwork  # noqa: E402
-from network.recipe import EXACT, LayerFormats, Recipe  # noqa: E402
+from network.quantizing.recipe import EXACT, LayerFormats, Recipe  # noqa: E402
 from train.network import export  # noqa: E402
 from train.norm import BatchNorm  # noqa: E402
 from train.prepare import Method, trainable  # noqa: E402

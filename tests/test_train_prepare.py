@@ -13,7 +13,7 @@ from golden.formats import parse  # noqa: E402
 from network.float_network import FloatAveragePool, FloatNetwork  # noqa: E402
 from network.grid import Grid  # noqa: E402
 from network.layers import AveragePool  # noqa: E402
-from network.recipe import LayerFormats, Recipe  # noqa: E402
+from network.quantizing.recipe import LayerFormats, Recipe  # noqa: E402
 from network.shapes import Window  # noqa: E402
 from train.network import export  # noqa: E402
 from train.output import Output  # noqa: E402

@@ -8,7 +8,7 @@ need("torch")
 
 import torch  # noqa: E402
 
-from network.recipe import Recipe  # noqa: E402
+from network.quantizing.recipe import Recipe  # noqa: E402
 from train.straight_through import LookedUp, OnGrid, Replaced, Sign, lsq, lsq_gain, pact  # noqa: E402
 from train.weights import MeanWeights  # noqa: E402
 

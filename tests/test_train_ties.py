@@ -12,7 +12,7 @@ from golden.formats import parse  # noqa: E402
 from network.float_network import Linear  # noqa: E402
 from network.grid import Grid  # noqa: E402
 from network.quantized_weights import QuantizedWeights  # noqa: E402
-from network.recipe import Recipe  # noqa: E402
+from network.quantizing.recipe import Recipe  # noqa: E402
 from train.bounded import BoundedWeights  # noqa: E402
 from train.codes import Codes  # noqa: E402
 from train.layers import QuantLinear  # noqa: E402

@@ -18,7 +18,7 @@ from torch import nn
 
 from network.grid import Grid
 from network.quantized_weights import QuantizedWeights
-from network.recipe import Recipe
+from network.quantizing.recipe import Recipe
 
 from .steps import level_range, levels, numpy, step_of
 from .straight_through import OnGrid, lsq, lsq_gain

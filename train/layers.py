@@ -12,9 +12,9 @@ from golden.mac import accumulator_range
 from network.float_network import Linear
 from network.grid import Grid
 from network.layers import Product, Quantize, sum_grid
-from network.lowering import least_scale, product
 from network.quantized_weights import QuantizedWeights
-from network.recipe import Recipe
+from network.quantizing.lowering import least_scale, product
+from network.quantizing.recipe import Recipe
 
 from .codes import Codes
 from .norm import BatchNorm, Bias, Folded
@@ -28,7 +28,7 @@ _BOUNDS = {"none": (None, None), "relu": (0, None), "relu6": (0, 6)}
 
 
 class QuantLinear(nn.Module):
-    """Codes [B, ..., K] to codes [B, ..., N], by the product that network.lowering makes of the weights as they are.
+    """Codes [B, ..., K] to codes [B, ..., N], by the product that quantizing.lowering makes of the weights as they are.
 
     layer : a linear layer of real numbers, whose weights [K, N] and bias training begins with.
     weights : a module of train.weights or train.bounded.
@@ -86,7 +86,7 @@ class QuantLinear(nn.Module):
         return self._real_output(folded).run(exact.y.values(exact.run(x.codes)))
 
     def quantized(self):
-        """(real weights [K, N] with gradients, what network.lowering takes of them)"""
+        """(real weights [K, N] with gradients, what network.quantizing.lowering takes of them)"""
         return self.weights(self.weight * self.norm.signs())
 
     def lowered(self, x: Grid) -> Product:

@@ -6,7 +6,7 @@ from torch import nn
 
 from golden.formats import Bipolar, Integer
 from network.grid import Grid
-from network.recipe import Recipe
+from network.quantizing.recipe import Recipe
 
 from .codes import Codes
 from .steps import levels, numpy, step_of

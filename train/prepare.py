@@ -9,16 +9,16 @@ from torch import nn
 from golden.block_formats import NAMED_BLOCKS
 from golden.formats import Bipolar, Codebook, Integer, Ternary, parse
 from golden.spec import Spec
-from network.calibration import consumers
 from network.elementwise import applied
 from network.float_network import FloatNetwork, Linear
 from network.grid import Grid
 from network.layers import AveragePool, Dequantize, Product, Quantize
-from network.lowering import least_scale
-from network.post_training import quantize
-from network.recipe import EXACT, Recipe
+from network.quantizing.calibration import consumers
+from network.quantizing.lowering import least_scale
+from network.quantizing.post_training import quantize
+from network.quantizing.recipe import EXACT, Recipe
+from network.quantizing.weights import quantized_weights
 from network.scales import POWER_OF_TWO
-from network.weights import quantized_weights
 
 from .bounded import BOUNDS
 from .layers import THRESHOLD_BITS, QuantConv2d, QuantDepthwise, QuantLinear
@@ -66,9 +66,9 @@ class Method:
 def trainable(network: FloatNetwork, batches, recipe: Recipe, method: Method | None = None) -> QuantNetwork:
     """The network as modules, calibrated on batches of real inputs [B, *shape]; corrections are left to training.
 
-    Before training its codes are those of network.post_training.quantize, but of ternary weights with learned steps, of
-    bounded weights and behind batch norm. Raises ValueError, naming layer, rule and value, for what no hardware does or
-    `method` cannot train.
+    Before training its codes are those of network.quantizing.post_training.quantize, but of ternary weights with
+    learned steps, of bounded weights and behind batch norm. Raises ValueError, naming layer, rule and value, for what
+    no hardware does or `method` cannot train.
     """
     method = method or Method()
     if recipe.is_dynamic:

@@ -6,7 +6,7 @@ from torch import nn
 
 from golden.formats import Codebook, Format, Integer
 from network.grid import Grid
-from network.recipe import Recipe
+from network.quantizing.recipe import Recipe
 from network.scales import POWER_OF_TWO
 
 from .straight_through import Replaced

@@ -1,7 +1,7 @@
 """Weights on their way to codes: for real w [K, N], golden's codes, and the real numbers they stand for.
 
 Each module takes w and returns (values, quantized): float32 values [K, N] with their gradients, and what
-network.lowering.product takes. `initial` is what post-training quantization makes of the first weights.
+network.quantizing.lowering.product takes. `initial` is what post-training quantization makes of the first weights.
 """
 
 import numpy as np
@@ -16,9 +16,9 @@ from golden.spec import Spec
 from network.grid import Grid
 from network.layers import Product
 from network.quantized_weights import QuantizedWeights
-from network.recipe import Recipe
-from network.weights import quantized_weights
-from network.weights_levels import LEVELS
+from network.quantizing.recipe import Recipe
+from network.quantizing.weights import quantized_weights
+from network.quantizing.weights_levels import LEVELS
 
 from .steps import level_range, levels, numpy, step_of
 from .straight_through import LookedUp, OnGrid, Replaced, Sign, lsq, lsq_gain

@@ -8,8 +8,8 @@ import numpy as np
 
 from network.elementwise import Step
 from network.float_network import FloatNetwork, Linear
-from network.post_training import quantize
-from network.recipe import Recipe
+from network.quantizing.post_training import quantize
+from network.quantizing.recipe import Recipe
 
 from . import mlp
 from .data import held_out, training

@@ -1,0 +1,1 @@
+"""Reading ONNX models: of real numbers, in QDQ format, of operators on codes."""

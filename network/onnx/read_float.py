@@ -1,0 +1,277 @@
+"""ONNX networks of real numbers as FloatNetwork: chains of products, activations, pools and shapes.
+
+What scales and shifts channels (BatchNormalization, Mul, Add, ...) is folded into the product before it, or after it.
+Activations go into the product before them, past pools that take a maximum. What elementwise operators stand first, or
+last, become the network's own steps. docs/networks.md says what else is read, and what is refused.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+
+from ..elementwise import Step
+from ..float_network import FloatAveragePool, FloatNetwork, Linear
+from ..shapes import MaxPool, Reshape, Transpose, Window
+from ..unsupported import Unsupported, printable
+from .affine import Affine, batch_norm, folded_after, folded_before
+from .functions import LAST, check_last, clip_bounds
+from .graph import OWN_DOMAINS, Graph
+from .moves import MOVES, integers
+from .node import Node
+from .path import Path, checked, told
+from .scaling import as_given, fitting, per_channel, spread, steps
+from .tensors import prod
+from .weights import CONV_ATTRIBUTES, GEMM_ATTRIBUTES, Weights, convolution, dense, gemm, real, row
+from .windows import ATTRIBUTES, check_pool, pooled, two, window
+
+_BOUNDS = {(0, np.inf): "relu", (0, 6): "relu6"}
+
+
+def read_float(model: onnx.ModelProto) -> FloatNetwork:
+    """The network of a model whose input is float32 [B, ...], laid out as ONNX has it.
+
+    Its `run` gives what the model gives, up to the rounding of float32. Raises Unsupported, one line with operator and
+    node, for what is no chain of the operators above.
+    """
+    graph = Graph(model)
+    if graph.input_type != onnx.TensorProto.FLOAT:
+        raise Unsupported(f"input {printable(graph.input)} must be of type float")
+    with np.errstate(over="ignore", invalid="ignore"):  # what is beyond float32 is refused
+        return _Reader(graph).network()
+
+
+class _Reader:
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.path = Path(graph.shape)
+        self.before, self.after = [], []
+        self.pending: tuple[Node, Affine] | None = None
+
+    def network(self) -> FloatNetwork:
+        for node in self.graph.chain_of_firsts():
+            self._check(node)
+            OPERATORS[node.operator](self, node)
+        if self.pending is not None:
+            self._last(steps(spread(self.path, self.pending[1])))
+        self.path.plain()
+        linears = [layer for layer in self.path.layers if isinstance(layer, Linear)]
+        if not linears:
+            raise Unsupported("the model has no products")
+        for layer in linears:
+            if not (np.isfinite(layer.w).all() and np.isfinite(layer.bias).all()):
+                raise Unsupported(f"layer {layer.name}: weights are beyond float32")
+        name = self.path.names.name(self.graph.name)
+        return FloatNetwork(name, self.graph.shape, tuple(self.path.layers), tuple(self.before), tuple(self.after))
+
+    def _check(self, node):
+        if node.domain not in OWN_DOMAINS or node.operator not in OPERATORS:
+            raise node.refused("is not supported in float networks")
+        if self.after and node.operator not in ELEMENTWISE:
+            raise node.refused(f"follows {self.after[-1].operation}, which only elementwise operators may")
+        if self.pending is not None and node.operator not in (*SCALING, *PRODUCTS, *NOTHING):
+            raise _unfolded(self.pending[0])
+
+    # products
+
+    def constant(self, node, index) -> np.ndarray:
+        name = node.input(index)
+        return real(node, self.graph.constant(node, name), name)
+
+    def multiplied(self, node, weights: Weights, bias, along):
+        """A product along an axis of `path.shape`."""
+        if self.pending is not None and self.path.channels != along:
+            raise _unfolded(self.pending[0])
+        name = self.path.names.of(node)
+        w = np.ascontiguousarray(weights.w, np.float32)
+        linear = Linear(name, w, np.asarray(bias, np.float32), "none", weights.window, weights.depthwise)
+        if self.pending is not None:
+            scaling, affine = self.pending
+            try:
+                linear = folded_before(affine, linear)
+            except ValueError as error:
+                raise scaling.refused(str(error)) from None
+            self.pending = None
+        self.path.add(linear, checked(node, weights.shape))
+
+    def conv(self, node):
+        node.only_attributes(*CONV_ATTRIBUTES)
+        weights = convolution(node, self.path, self.constant(node, 1))
+        bias = row(node, self.constant(node, 2), weights.columns) if node.input(2) else np.zeros(weights.columns)
+        self.multiplied(node, weights, bias, along=0)
+
+    def gemm(self, node):
+        node.only_attributes(*GEMM_ATTRIBUTES)
+        weights = gemm(node, self.path, self.constant(node, 1))
+        alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
+        bias = row(node, self.constant(node, 2), weights.columns) if node.input(2) else np.zeros(weights.columns)
+        scaled = replace(weights, w=weights.w.astype(np.float64) * alpha)
+        self.multiplied(node, scaled, bias.astype(np.float64) * beta, along=0)
+
+    def matmul(self, node):
+        node.only_attributes()
+        weights = dense(node, self.path, self.constant(node, 1))
+        self.multiplied(node, weights, np.zeros(weights.columns), along=len(self.path.shape) - 1)
+
+    # scaling and shifting
+
+    def batch_norm(self, node):
+        node.only_attributes("epsilon", "momentum", "spatial", "training_mode")
+        node.attribute("training_mode", 0, only=(0,))
+        node.attribute("spatial", 1, only=(1,))
+        channels = self.path.shape[0]
+        given = [self.constant(node, index) for index in range(1, 5)]
+        if any(one.shape != (channels,) for one in given):
+            raise node.refused(f"must have {channels} channels, as {told(self.path.shape)} has")
+        try:
+            affine = batch_norm(*given, epsilon=node.number("epsilon", 1e-5))
+        except ValueError as error:
+            raise node.refused(str(error)) from None
+        along = (channels, *(1,) * (len(self.path.shape) - 1))
+        self._scale(node, Affine(affine.factor.reshape(along), affine.offset.reshape(along)))
+
+    def scaled(self, node):
+        """Add, Sub, Mul, Div with a constant."""
+        node.only_attributes()
+        node.only_inputs(2, least=2)
+        first = self.graph.data_input(node) == node.inputs[0]
+        value = self.constant(node, 1 if first else 0).astype(np.float64)
+        one, none = np.ones(()), np.zeros(())
+        if node.operator == "Div" and not value.all():
+            raise node.refused("divides by zero")
+        affine = {
+            "Add": lambda: Affine(one, value),
+            "Sub": lambda: Affine(one, -value) if first else Affine(-one, value),
+            "Mul": lambda: Affine(value, none),
+            "Div": lambda: Affine(1 / value, none),
+        }[node.operator]()
+        step = Step(node.operator.lower(), (value,)) if first or node.operator in ("Add", "Mul") else None
+        self._scale(node, affine, step)
+
+    def _scale(self, node, affine: Affine, step: Step | None = None):
+        """affine, as it broadcasts against the tensor in ONNX's layout; `step` is the same in one operation."""
+        made = steps(affine) if step is None else [step]
+        made = [Step(one.operation, tuple(fitting(node, self.path, each) for each in one.operands)) for one in made]
+        if self.after:
+            self.after += made
+        elif not self.path.layers:
+            self.before += [
+                Step(one.operation, tuple(as_given(self.path, each) for each in one.operands)) for one in made
+            ]
+        else:
+            self._fold(node, per_channel(node, self.path, affine))
+
+    def _fold(self, node, affine):
+        layer = self.path.layers[-1]
+        if self.pending is not None:
+            self.pending = node, self.pending[1].then(affine)
+        elif isinstance(layer, Linear) and layer.activation == "none":
+            self.path.layers[-1] = folded_after(layer, affine)
+        else:
+            self.pending = node, affine
+
+    # activations
+
+    def relu(self, node):
+        node.only_attributes()
+        self._activate(node, "relu", Step("relu"))
+
+    def clip(self, node):
+        lo, hi = clip_bounds(node, self.graph)
+        self._activate(node, _BOUNDS.get((lo, hi)), Step("clip", (np.asarray(lo), np.asarray(hi))))
+
+    def _activate(self, node, activation, step):
+        if self.after:
+            self.after.append(step)
+            return
+        if not self.path.layers:
+            self.before.append(step)
+            return
+        index = len(self.path.layers) - 1
+        while index > 0 and isinstance(self.path.layers[index], MaxPool | Reshape | Transpose):
+            index -= 1
+        layer = self.path.layers[index]
+        if activation is None or not isinstance(layer, Linear):
+            self._last([step])
+            return
+        strongest = activation if layer.activation != "relu6" else "relu6"
+        self.path.layers[index] = replace(layer, activation=strongest)
+
+    def last(self, node):
+        """Softmax and its kind, which nothing but elementwise operators may follow."""
+        check_last(node, self.graph, len(self.path.shape) + 1)
+        self._last([Step(LAST[node.operator])])
+
+    def _last(self, steps):
+        self.path.plain()
+        self.after += steps
+
+    # pools
+
+    def average_pool(self, node):
+        node.only_attributes(*ATTRIBUTES, "ceil_mode", "count_include_pad")
+        self.path.map(node)
+        found = window(node, self.path, node.integers("kernel_shape", None))
+        check_pool(node, self.path, found)
+        counted = node.attribute("count_include_pad", 0, only=(0, 1)) and np.any(found.padding)
+        self._averaged(node, found, counted)
+
+    def global_average_pool(self, node):
+        node.only_attributes()
+        self._whole(node)
+
+    def reduce_mean(self, node):
+        """Of a whole map: a pool, without its axes where keepdims says so."""
+        node.only_attributes("axes", "keepdims", "noop_with_empty_axes")
+        given = integers(node, self.graph, node.input(1)) if node.input(1) else node.integers("axes", None)
+        rank = len(self.path.shape) + 1
+        kept = node.attribute("keepdims", 1, only=(0, 1))
+        if rank not in (3, 4) or sorted(one % rank for one in given) != list(range(2, rank)):
+            raise node.refused(f"takes the mean of {told(self.path.shape)} over axes {list(given)}, not of whole maps")
+        self._whole(node)
+        if not kept:
+            self.path.reshape(self.path.shape[:1], node.name)
+
+    def _whole(self, node):
+        self.path.map(node)
+        size = self.path.shape[1:]
+        self._averaged(node, Window(two(size)), counted=False)
+
+    def _averaged(self, node, found, counted):
+        name = self.path.names.of(node)
+        layer, channels = FloatAveragePool(name, found), self.path.shape[0]
+        if counted:
+            w = np.full((prod(found.kernel), channels), 1 / prod(found.kernel), np.float32)
+            layer = Linear(name, w, np.zeros(channels, np.float32), "none", found, depthwise=True)
+        self.path.add(layer, pooled(self.path, found))
+
+
+def _unfolded(node):
+    return node.refused("stands where neither the product before nor the one after can take it in")
+
+
+def _moved(reader, node):
+    MOVES[node.operator](node, reader.graph, reader.path)
+
+
+NOTHING = dict.fromkeys(("Identity", "Dropout"), _moved)
+PRODUCTS = {"Conv": _Reader.conv, "Gemm": _Reader.gemm, "MatMul": _Reader.matmul}
+SCALING = {
+    "BatchNormalization": _Reader.batch_norm,
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _Reader.scaled),
+}
+ELEMENTWISE = {
+    **SCALING,
+    **NOTHING,
+    "Relu": _Reader.relu,
+    "Clip": _Reader.clip,
+    **dict.fromkeys(LAST, _Reader.last),
+}
+OPERATORS = {
+    **dict.fromkeys(MOVES, _moved),
+    **ELEMENTWISE,
+    **PRODUCTS,
+    "AveragePool": _Reader.average_pool,
+    "GlobalAveragePool": _Reader.global_average_pool,
+    "ReduceMean": _Reader.reduce_mean,
+}

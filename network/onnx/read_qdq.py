@@ -1,0 +1,200 @@
+"""Quantized ONNX networks in QDQ format: operators on real numbers between DequantizeLinear and QuantizeLinear.
+
+What such a model computes is up to who runs it. Here it is what onnxruntime makes of it: products of integers, their
+sums scaled once, as in its operators QLinearConv, QLinearMatMul, QGemm and QLinearAveragePool (docs/networks.md counts
+where others differ). Bounds between a product and its quantizer are bounds on its codes.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import onnx
+
+from ..elementwise import Step
+from ..network import Network
+from ..shapes import Window
+from .adding import adding
+from .codes import Codes
+from .functions import LAST, check_last, clip_bounds
+from .grids import BYTES, Coded, activation_grid, check_bias, check_linear, dequantized
+from .moves import MOVES
+from .node import Node
+from .path import Path
+from .platform_product import CodedProduct
+from .scaling import along_channels, as_given, fitting
+from .waiting import WaitingProduct, waiting_mean, waiting_pool, waiting_product
+from .weights import CONV_ATTRIBUTES, GEMM_ATTRIBUTES, Weights, convolution, dense, gemm, real, row
+from .windows import ATTRIBUTES, check_pool, pooled, window
+
+_WIDEST = (-(1 << 31), 1 << 31)
+
+
+def read_qdq(model: onnx.ModelProto, *, platform: str = "onnxruntime") -> Network:
+    """The network of a QDQ model, its products and pools by the rules of a platform of golden.platforms.
+
+    Where the model's input or output is codes, the network's is those codes as numbers. Raises Unsupported, one line
+    with operator and node, for what is not read, ValueError for a platform that is none.
+    """
+    return Codes.of(model, platform).network(OPERATORS)
+
+
+def _quantize(codes: Codes, node: Node):
+    check_linear(node)
+    codes.quantize(node, activation_grid(node, codes.graph, node.input(1), node.input(2), BYTES))
+
+
+def _dequantize(codes: Codes, node: Node):
+    check_linear(node)
+    codes.dequantize(node)
+
+
+def _weights(codes: Codes, node: Node, axis: int) -> Coded:
+    codes.take_real(node)
+    found = dequantized(codes.graph, node.input(1))
+    if found is None:
+        raise node.refused("has weights that no DequantizeLinear gives")
+    if found.scale.ndim and found.axis != axis:
+        raise node.refused(f"has weights with a scale for each index of axis {found.axis}; it must be axis {axis}")
+    return found
+
+
+def _product(codes: Codes, node: Node, weights: Weights, found: Coded, bias: str):
+    name, x = codes.path.names.of(node), codes.take_real(node)
+    product = CodedProduct(name, weights.w, x, found.grid, None, weights.window, weights.depthwise)
+    plain = waiting_product(node, product, codes.platform)
+    codes.wait(_biased(codes, node, product, bias) if bias else plain, weights.shape)
+
+
+def _biased(codes, node, product, name):
+    """The product with a bias: of integers, or of real numbers, which are integers where it has a quantizer."""
+    held = dequantized(codes.graph, name)
+    value = real(node, codes.graph.constant(node, name), name) if held is None else held.codes
+    value = along_channels(node, codes.path, value) if node.operator == "Add" else value
+    bias = row(node, value, product.w.shape[1])
+    if held is None:
+        return waiting_product(node, product, codes.platform, bias)
+    check_bias(node, name, held, product.units)
+    return waiting_product(node, replace(product, bias=bias), codes.platform)
+
+
+def _conv(codes: Codes, node: Node):
+    node.only_attributes(*CONV_ATTRIBUTES)
+    found = _weights(codes, node, axis=0)
+    _product(codes, node, convolution(node, codes.path, found.codes), found, node.input(2))
+
+
+def _gemm(codes: Codes, node: Node):
+    node.only_attributes(*GEMM_ATTRIBUTES)
+    for name in ("alpha", "beta"):
+        node.attribute(name, 1.0, only=(1.0,))
+    found = _weights(codes, node, axis=0 if node.integer("transB", 0) else 1)
+    _product(codes, node, gemm(node, codes.path, found.codes), found, node.input(2))
+
+
+def _matmul(codes: Codes, node: Node):
+    node.only_attributes()
+    found = _weights(codes, node, axis=1)
+    _product(codes, node, dense(node, codes.path, found.codes), found, "")
+
+
+def _add(codes: Codes, node: Node):
+    """The bias of a product that waits and has none; codes of constants are added as a platform does; else a step."""
+    waiting = codes.waiting
+    node.only_attributes()
+    node.only_inputs(2, least=2)
+    name = next(one for one in node.inputs if codes.graph.is_constant(one))
+    held = dequantized(codes.graph, name)
+    if isinstance(waiting, WaitingProduct) and waiting.takes_bias and codes.path.layers[-1] is waiting:
+        codes.replace(_biased(codes, node, waiting.product, name))
+    elif held is not None and codes.entry is not None and codes.after is None:
+        codes.pending = adding(node, codes, codes.take_real(node), held)
+    else:
+        _arithmetic(codes, node)
+
+
+def _arithmetic(codes: Codes, node: Node):
+    """Add, Sub, Mul, Div with a constant, where nothing but steps can be."""
+    node.only_attributes()
+    node.only_inputs(2, least=2)
+    first = codes.graph.data_input(node) == node.inputs[0]
+    if not first and node.operator not in ("Add", "Mul"):
+        raise node.refused("takes a constant where activations belong")
+    name = node.inputs[1 if first else 0]
+    value = real(node, codes.graph.constant(node, name), name)
+    if codes.entry is None:
+        value = as_given(codes.path, fitting(node, codes.path, value))
+    else:
+        value = along_channels(node, codes.path, value)
+    codes.step(node, Step(node.operator.lower(), (value,)))
+
+
+def _relu(codes: Codes, node: Node):
+    node.only_attributes()
+    codes.bound(node, Step("relu"))
+
+
+def _clip(codes: Codes, node: Node):
+    """Of real numbers, or of codes, where integers are the bounds."""
+    lo, hi = clip_bounds(node, codes.graph)
+    if codes.real:
+        codes.bound(node, Step("clip", (np.asarray(lo), np.asarray(hi))))
+    else:
+        lo, hi = (int(np.clip(one, *_WIDEST)) for one in (lo, hi))
+        codes.bound_codes(node, lo, hi)
+
+
+def _last(codes: Codes, node: Node):
+    check_last(node, codes.graph, len(codes.path.shape) + 1)
+    codes.step(node, Step(LAST[node.operator]))
+
+
+def _average_pool(codes: Codes, node: Node):
+    node.only_attributes(*ATTRIBUTES, "ceil_mode", "count_include_pad")
+    x = codes.take_real(node)
+    codes.path.map(node)
+    found = average_window(node, codes.path)
+    name = codes.path.names.of(node)
+    codes.wait(waiting_pool(node, name, found, x, codes.platform), pooled(codes.path, found))
+
+
+def average_window(node: Node, path: Path) -> Window:
+    """Of an average pool of codes, where padding does not count."""
+    found = window(node, path, node.integers("kernel_shape", None))
+    check_pool(node, path, found)
+    if node.attribute("count_include_pad", 0, only=(0, 1)) and np.any(found.padding):
+        raise node.refused("attribute count_include_pad must be 0 where there is padding")
+    return found
+
+
+def _global_average_pool(codes: Codes, node: Node):
+    node.only_attributes()
+    x = codes.take_real(node)
+    codes.path.map(node)
+    name, shape = codes.path.names.of(node), codes.path.shape
+    codes.wait(waiting_mean(node, name, shape, x, codes.platform), (shape[0], *(1,) * (len(shape) - 1)))
+
+
+def _move(codes: Codes, node: Node):
+    codes.take_any(node)
+    MOVES[node.operator](node, codes.graph, codes.path)
+
+
+ENDS: dict[str, Callable[[Codes, Node], None]] = {
+    "QuantizeLinear": _quantize,
+    "DequantizeLinear": _dequantize,
+    "Add": _add,
+    **dict.fromkeys(("Sub", "Mul", "Div"), _arithmetic),
+    "Relu": _relu,
+    "Clip": _clip,
+    **dict.fromkeys(LAST, _last),
+    **dict.fromkeys(MOVES, _move),
+}
+OPERATORS = {
+    **ENDS,
+    "Conv": _conv,
+    "Gemm": _gemm,
+    "MatMul": _matmul,
+    "AveragePool": _average_pool,
+    "GlobalAveragePool": _global_average_pool,
+}

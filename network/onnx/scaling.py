@@ -1,0 +1,55 @@
+"""Constants of a model that scale or shift a tensor on its way: how they broadcast, which are per channel."""
+
+import numpy as np
+
+from ..elementwise import Step
+from .affine import Affine
+from .node import Node
+from .path import Path, told
+
+
+def fitting(node: Node, path: Path, value: np.ndarray) -> np.ndarray:
+    """A constant without the axis that it has for the batch. Raises Unsupported where it broadcasts the tensor."""
+    shape = path.shape
+    short = value.reshape(value.shape[1:]) if value.ndim > len(shape) and value.shape[0] == 1 else value
+    sizes = zip(short.shape[::-1], shape[::-1], strict=False)
+    if short.ndim > len(shape) or any(one not in (1, size) for one, size in sizes):
+        raise node.refused(f"has a constant {list(value.shape)} for {told(shape)}")
+    return short
+
+
+def as_given(path: Path, value: np.ndarray) -> np.ndarray:
+    """A constant against the network's input, whose axes have been named in another order but not moved."""
+    return np.transpose(_full(path, value), path.axes) if value.ndim else value
+
+
+def per_channel(node: Node, path: Path, affine: Affine) -> Affine:
+    """Its constants as scalars or [C], C being the last axis of the layers. Raises Unsupported for other ones."""
+    return Affine(along_channels(node, path, affine.factor), along_channels(node, path, affine.offset))
+
+
+def along_channels(node: Node, path: Path, value: np.ndarray) -> np.ndarray:
+    """One constant, likewise."""
+    full = _full(path, fitting(node, path, value))
+    if full.size == 1:
+        return full.reshape(())
+    if full.size != full.shape[path.channels]:
+        raise node.refused(f"has a constant {list(value.shape)} that is not one number per channel")
+    return full.reshape(-1)
+
+
+def _full(path, value):
+    """With all axes of an example."""
+    return value.reshape((1,) * (len(path.shape) - value.ndim) + value.shape)
+
+
+def spread(path: Path, affine: Affine) -> Affine:
+    """Constants that are scalars or [C] as they broadcast against ONNX's layout."""
+    axes = (-1, *(1,) * (len(path.shape) - 1 - path.channels))
+    factor, offset = (one.reshape(axes) if one.ndim else one for one in (affine.factor, affine.offset))
+    return Affine(factor, offset)
+
+
+def steps(affine: Affine) -> list[Step]:
+    """The same as operations on float32."""
+    return [Step("mul", (affine.factor,)), Step("add", (affine.offset,))]

@@ -1,0 +1,88 @@
+"""Windows of ONNX's convolutions and pools: kernel, strides, dilations and padding, and how the places come out."""
+
+import numpy as np
+
+from ..shapes import Window
+from .node import Node
+from .path import Path
+from .tensors import MOST_ELEMENTS, prod
+
+ATTRIBUTES = ("auto_pad", "dilations", "kernel_shape", "pads", "strides")
+_PADS = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
+_LARGEST = 1 << 16
+
+
+def window(node: Node, path: Path, kernel: tuple[int, ...]) -> Window:
+    """How a kernel moves over the map (or the signal, as a map of height 1) that the path has come to.
+
+    Raises Unsupported for attributes of wrong kinds or lengths, sizes out of range, and kernels larger than the map.
+    """
+    axes, size = len(kernel), path.shape[1:]
+    if axes != len(size):
+        raise node.refused(f"has a kernel of {axes} axes on a tensor of {len(size)}")
+    stride = node.integers("strides", (1,) * axes)
+    dilation = node.integers("dilations", (1,) * axes)
+    for name, sizes in (("kernel_shape", kernel), ("strides", stride), ("dilations", dilation)):
+        if min(sizes) < 1 or max(sizes) > _LARGEST:
+            raise node.refused(f"attribute {name} must hold 1 to {_LARGEST}, not {list(sizes)}")
+    reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
+    around = _padding(node, size, reach, stride)
+    around = ((0, 0), around[0]) if axes == 1 else (around[0], around[1])
+    found = Window(two(kernel), two(stride), two(dilation), around)
+    _check(node, found, path)
+    return found
+
+
+def two(each: tuple[int, ...]) -> tuple[int, int]:
+    """Down and across; a signal runs across."""
+    return (1, each[0]) if len(each) == 1 else (each[0], each[1])
+
+
+def pooled(path: Path, found: Window) -> tuple[int, ...]:
+    """The shape of one example after a pool."""
+    channels, *size = path.shape
+    return (channels, *found.places(two(tuple(size)))[-len(size) :])
+
+
+def _padding(node, size, reach, stride) -> tuple[tuple[int, int], ...]:
+    """(before, after) of each axis."""
+    axes = len(size)
+    pads = node.integers("pads", (0,) * (2 * axes))
+    kind = node.attribute("auto_pad", "NOTSET", only=_PADS)
+    if min(pads) < 0 or max(pads) > _LARGEST:
+        raise node.refused(f"attribute pads must hold 0 to {_LARGEST}, not {list(pads)}")
+    if kind == "NOTSET":
+        return tuple(zip(pads[:axes], pads[axes:], strict=True))
+    if any(pads):
+        raise node.refused(f"attribute pads must be zeros beside auto_pad {kind}, not {list(pads)}")
+    if kind == "VALID":
+        return ((0, 0),) * axes
+    missing = [max((-(-n // s) - 1) * s + r - n, 0) for n, r, s in zip(size, reach, stride, strict=True)]
+    more, less = [one - one // 2 for one in missing], [one // 2 for one in missing]
+    first, second = (less, more) if kind == "SAME_UPPER" else (more, less)
+    return tuple(zip(first, second, strict=True))
+
+
+def _check(node, found, path):
+    size = two(path.shape[1:])
+    places = found.places(size)
+    if min(places) < 1:
+        raise node.refused(f"has windows larger than its padded input of {list(size)}")
+    taken = prod(places) * prod(found.kernel) * path.shape[0]
+    if taken > MOST_ELEMENTS:
+        raise node.refused(f"takes {taken} elements into its windows, which is more than {MOST_ELEMENTS}")
+
+
+def check_pool(node: Node, path: Path, found: Window):
+    """Raises Unsupported for pools that round places up to more of them, or have windows of padding alone."""
+    size = two(path.shape[1:])
+    if node.attribute("ceil_mode", 0, only=(0, 1)):
+        sides = zip(size, found.kernel, found.stride, found.dilation, found.padding, strict=True)
+        if any((n + sum(around) - (k - 1) * d - 1) % s for n, k, s, d, around in sides):
+            raise node.refused("attribute ceil_mode 1 adds windows that reach beyond the padding")
+    places = found.places(size)
+    for axis, around in enumerate(found.padding):
+        starts = np.arange(places[axis]) * found.stride[axis] - around[0]
+        reached = starts[:, None] + np.arange(found.kernel[axis]) * found.dilation[axis]
+        if not ((reached >= 0) & (reached < size[axis])).any(axis=1).all():
+            raise node.refused("has windows of padding alone")

@@ -1,0 +1,1 @@
+"""Writing a network of codes as an ONNX model in QDQ format."""

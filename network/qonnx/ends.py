@@ -1,0 +1,75 @@
+"""The ends of QONNX and FINN networks: inputs that are integers already, scores, and labels, which are left out."""
+
+import numpy as np
+import onnx
+
+from golden.formats import Integer
+
+from ..elementwise import Step
+from ..grid import Grid
+from ..onnx.graph import Graph, Node
+from ..unsupported import Unsupported, printable
+from .tensor import STANDARD, Tensor
+from .types import data_type
+
+_INTEGERS = {
+    getattr(onnx.TensorProto, f"{prefix}{bits}"): Integer(bits, signed=prefix == "INT")
+    for prefix in ("INT", "UINT")
+    for bits in (8, 16)
+}
+
+
+def batch_size(graph: Graph, model: onnx.ModelProto) -> int:
+    """The batch that the model was exported for; 1 where it says none. Raises Unsupported for inputs of other types."""
+    if graph.input_type not in (onnx.TensorProto.FLOAT, *_INTEGERS):
+        kind = onnx.TensorProto.DataType.Name(graph.input_type)
+        raise Unsupported(f"input {printable(graph.input)} must be float32 or integers, not {kind}")
+    value = next(one for one in model.graph.input if one.name == graph.input)
+    return max(value.type.tensor_type.shape.dim[0].dim_value, 1)
+
+
+def input_grid(graph: Graph, model: onnx.ModelProto, product: Node) -> Grid:
+    """The grid of an input that no quantizer takes: integers, by its type or by FINN's annotation.
+
+    Raises Unsupported where it has neither.
+    """
+    fmt = _INTEGERS.get(graph.input_type)
+    for one in model.graph.quantization_annotation:
+        if one.tensor_name == graph.input:
+            named = {pair.key: pair.value for pair in one.quant_parameter_tensor_names}
+            fmt = data_type(named.get("finn_datatype", "")) or fmt
+    if fmt is None:
+        raise product.refused("takes the network's input, which neither a quantizer nor its type makes integers")
+    return Grid(fmt)
+
+
+def is_softmax(node: Node) -> bool:
+    return node.domain in STANDARD and node.operator == "Softmax"
+
+
+def softmax(node: Node, tensor: Tensor) -> tuple[Step, ...]:
+    """Raises Unsupported for axes other than the last of two."""
+    if len(tensor.shape) != 2:
+        raise node.refused(f"takes vectors, not shape {list(tensor.shape)}")
+    node.attribute("axis", -1, only=(-1, 1))
+    return (Step("softmax"),)
+
+
+def is_label(node: Node) -> bool:
+    return node.domain in STANDARD and node.operator in ("TopK", "ArgMax")
+
+
+def check_label(graph: Graph, node: Node, tensor: Tensor):
+    """Raises Unsupported for anything but the index of the largest along the last axis."""
+    last = (-1, len(tensor.shape) - 1)
+    if node.operator == "ArgMax":
+        node.attribute("axis", 0, only=last)
+        node.attribute("select_last_index", 0, only=(0,))
+        return
+    node.attribute("axis", -1, only=last)
+    node.attribute("largest", 1, only=(1,))
+    count = graph.value(node.inputs[1]) if len(node.inputs) > 1 else np.asarray(node.attribute("k", 0))
+    if count.reshape(-1).tolist() != [1]:
+        raise node.refused(f"must give one label, not {printable(count.reshape(-1).tolist())}")
+    if graph.output not in node.outputs[1:]:
+        raise node.refused("must give the index; its value is the output here")

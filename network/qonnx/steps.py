@@ -1,0 +1,94 @@
+"""Elementwise nodes of an ONNX model as float32 steps, in the order and precision of ONNX Runtime."""
+
+import numpy as np
+import onnx
+
+from ..elementwise import Step
+from ..onnx.graph import Graph, Node
+from .attributes import number
+from .tensor import STANDARD, Tensor, constant, scalar
+
+_UNCHANGED = ("Identity", "Dropout")
+_BINARY = {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div"}
+
+
+def is_elementwise(node: Node) -> bool:
+    return node.domain in STANDARD and node.operator in (*_BINARY, *_READERS, *_UNCHANGED)
+
+
+def steps_of(graph: Graph, node: Node, tensor: Tensor) -> tuple[Step, ...]:
+    """What an elementwise node does to a tensor; operands are scalars or [C]. Raises Unsupported."""
+    if node.operator in _UNCHANGED:
+        return ()
+    if node.operator in _BINARY:
+        return _binary(graph, node, tensor)
+    return _READERS[node.operator](graph, node, tensor)
+
+
+def _binary(graph, node, tensor):
+    first = graph.data_input(node) == node.inputs[0]
+    operand = tensor.operand(node, constant(graph, node, int(first), "operand"))
+    operation = _BINARY[node.operator]
+    if operation == "sub" and not first:
+        return (Step("mul", (-1,)), Step("add", (operand,)))
+    if operation == "div" and not first:
+        raise node.refused("divides by the network's input")
+    if operation == "div" and not operand.all():
+        raise node.refused("divides by zero")
+    return (Step(operation, (operand,)),)
+
+
+def _cast(graph, node, tensor):
+    node.attribute("to", None, only=(onnx.TensorProto.FLOAT,))
+    return ()
+
+
+def _relu(graph, node, tensor):
+    return (Step("relu"),)
+
+
+def _neg(graph, node, tensor):
+    return (Step("mul", (-1,)),)
+
+
+def _clip(graph, node, tensor):
+    """HardTanh and ReLU6 too; bounds are attributes before opset 11."""
+    return (Step("clip", (_bound(graph, node, 1, "min", -np.inf), _bound(graph, node, 2, "max", np.inf))),)
+
+
+def _bound(graph, node, position, name, end):
+    if position < len(node.inputs) and node.inputs[position]:
+        return scalar(node, constant(graph, node, position, name, finite=False), name)
+    return number(node, name, 0) if name in node.attributes else end
+
+
+def _batch_normalization(graph, node, tensor):
+    """x * factor + offset, as onnxruntime and FINN's BatchNormToAffine have it, not the quotient of ONNX's text.
+
+        factor = gamma * (1 / sqrt(variance + epsilon)),    offset = beta - mean * factor
+
+    Source: microsoft/onnxruntime core/providers/cpu/nn/batch_norm.h.
+    """
+    node.attribute("training_mode", 0, only=(0,))
+    if tensor.channels != 1:
+        raise node.refused(f"normalizes axis 1; channels lie on {_told(tensor)}")
+    names = ("scale", "bias", "mean", "variance")
+    gamma, beta, mean, variance = (constant(graph, node, i, name) for i, name in enumerate(names, start=1))
+    if any(one.shape != (tensor.shape[1],) for one in (gamma, beta, mean, variance)):
+        raise node.refused(f"its parameters must have shape [{tensor.shape[1]}]")
+    variance = variance + np.float32(number(node, "epsilon", 1e-5))
+    if not (variance > 0).all():
+        raise node.refused("variance and epsilon must sum to a positive number")
+    with np.errstate(all="ignore"):
+        factor = gamma * (np.float32(1) / np.sqrt(variance))
+        offset = beta - mean * factor
+    if not np.isfinite([factor, offset]).all():
+        raise node.refused("its factors must be finite")
+    return (Step("mul", (factor,)), Step("add", (offset,)))
+
+
+def _told(tensor):
+    return "no axis" if tensor.channels is None else f"axis {tensor.channels}"
+
+
+_READERS = {"Cast": _cast, "Relu": _relu, "Neg": _neg, "Clip": _clip, "BatchNormalization": _batch_normalization}

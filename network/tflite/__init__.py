@@ -1,0 +1,1 @@
+"""Reading TFLite files: int8, and int16 activations with int8 weights."""
