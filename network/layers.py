@@ -156,7 +156,7 @@ class Product:
         if self.spec.table is not None:
             raise ValueError(f"layer {self.name}: a table has no function of real numbers")
         sums = np.clip(sums, *BOUNDS[self.spec.activation])
-        if self.spec.requantize == "none":
+        if self.spec.output is None or self.spec.is_float_sum:
             return sums
         return self.y.values(np.clip(self.y.codes(sums), *self.spec.clip_range))
 
@@ -166,7 +166,9 @@ def _residual(spec, a):
 
 
 def sum_grid(spec: Spec, x: Grid, w: Grid) -> Grid:
-    """The grid of exact sums that leave a product without requantization."""
+    """The grid of exact sums that leave a product without requantization. Raises ValueError for float32 sums."""
+    if spec.is_float_sum:
+        raise ValueError("sums in float32 have no grid of integers")
     return Grid(spec.y, x.scale * w.scale)
 
 
@@ -182,22 +184,27 @@ class AveragePool:
 
     def run(self, codes) -> np.ndarray:
         """Output codes, int64, [B, OH, OW, C]."""
-        there = self.window.taken(np.ones_like(codes[:1]), 0).astype(bool)
-        taken = self.window.taken(np.asarray(codes, np.int64))
-        y = np.empty((*taken.shape[:3], taken.shape[4]), np.int64)
-        for i, j in np.ndindex(*taken.shape[1:3]):
-            inside = there[0, i, j, :, 0]
-            y[:, i, j] = platforms.average_pool(
-                self.platform,
-                np.moveaxis(taken[:, i, j, inside], 1, -1),
-                x_scale=float(self.x.scale),
-                x_zero_point=self.x.zero_point,
-                y_scale=float(self.y.scale),
-                y_zero_point=self.y.zero_point,
-                x_format=str(self.x.fmt),
-                y_format=str(self.y.fmt),
-            )
+        codes = np.asarray(codes, np.int64)
+        there = self.window.taken(np.ones_like(codes[:1, ..., :1]), 0)[0, ..., 0].astype(bool)
+        taken = np.moveaxis(self.window.taken(codes), 3, -1)
+        y = np.empty(taken.shape[:-1], np.int64)
+        for inside in np.unique(there.reshape(-1, there.shape[-1]), axis=0):
+            alike = (there == inside).all(axis=-1)
+            y[:, alike] = self._means(taken[:, alike][..., inside])
         return y
+
+    def _means(self, taken):
+        """Those of the last axis."""
+        return platforms.average_pool(
+            self.platform,
+            taken,
+            x_scale=float(self.x.scale),
+            x_zero_point=self.x.zero_point,
+            y_scale=float(self.y.scale),
+            y_zero_point=self.y.zero_point,
+            x_format=str(self.x.fmt),
+            y_format=str(self.y.fmt),
+        )
 
     def fake(self, values) -> np.ndarray:
         return self.y.values(self.y.codes(mean(self.window, values)))

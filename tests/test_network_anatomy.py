@@ -554,7 +554,7 @@ def _float_sums():
     given, layer = {"activations": UINT8, "weights": INT8, "depth": 9}, network.layers[1]
     spec = Spec(**given, block_sum="float32", output=parse("float32"))
     first = replace(network.layers[0], y=Grid(UINT8, network.layers[0].y.scale))
-    sums = Product("two", spec, {"w": layer.arrays["w"]}, first.y, layer.w, sum_grid(spec, first.y, layer.w))
+    sums = Product("two", spec, {"w": layer.arrays["w"]}, first.y, layer.w, Grid(spec.y))
     return replace(network, layers=(first, sums), exit=Dequantize("out", sums.y)), x
 
 

@@ -111,6 +111,25 @@ def test_real_weights_have_their_scales_and_blocks():
     assert layer.real_weights[:, 0].tolist() == [2.0, 3.0, 12.0, 1.0, -1.0]
 
 
+@pytest.mark.parametrize("output", ["int4", "uint3", "bipolar"])
+def test_fake_sums_are_cut_as_the_array_cuts_them(output):
+    """Sums that leave as codes of a narrow format: fake quantization gives what the codes stand for."""
+    spec = Spec(activations=INT8, weights=parse("int4"), depth=6, output=parse(output))
+    rng = np.random.default_rng(11)
+    x, w = Grid(INT8, np.float32(0.25)), Grid(spec.weights, np.float32(0.5))
+    y = Grid(spec.y, x.scale * w.scale)
+    layer = Product("p", spec, {"w": rng.integers(-8, 8, (6, 5))}, x, w, y)
+    codes = rng.integers(-3, 4, (40, 6))
+    assert layer.fake(x.values(codes)).tolist() == y.values(layer.run(codes)).tolist()
+
+
+def test_sums_in_float32_have_no_grid():
+    spec = Spec(activations=INT8, weights=INT8, block_sum="float32", output=parse("float32"))
+    with pytest.raises(ValueError) as error:
+        sum_grid(spec, Grid(INT8), Grid(INT8))
+    assert str(error.value) == "sums in float32 have no grid of integers"
+
+
 def as_network(version):
     """One of the trained classifiers as a Network; its layers hold their multipliers, so grids carry formats alone."""
     trained = digits.load(version)
