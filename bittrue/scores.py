@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from network.measure import Error
+
 
 @dataclass(frozen=True)
 class Score:
@@ -20,20 +22,12 @@ class Score:
 def score(outputs, reference, labels=None) -> Score:
     """The score of outputs [B, ...]: classes are the places of the largest of [B, N], N being 2 at least.
 
-    SQNR = 10 log10(sum(reference**2) / sum((outputs - reference)**2))
+    The SQNR is that of network.measure.Error.
     """
     outputs, reference = np.asarray(outputs, np.float64), np.asarray(reference, np.float64)
     flat = outputs.reshape(len(outputs), -1)
     classes = flat.argmax(axis=1) if outputs.shape[-1] == flat.shape[1] > 1 else None
     correct = None if labels is None or classes is None else int((classes == labels[: len(outputs)]).sum())
     same = None if classes is None else int((classes == reference.reshape(len(reference), -1).argmax(axis=1)).sum())
-    error = outputs - reference
-    return Score(len(outputs), correct, same, float(np.abs(error).max()), sqnr(reference, error))
-
-
-def sqnr(signal, error) -> float:
-    """10 log10(sum(signal**2) / sum(error**2)), infinite for no error, -infinite for errors on no signal."""
-    powers = float((signal**2).sum()), float((error**2).sum())
-    if not powers[1]:
-        return float("inf")
-    return 10 * float(np.log10(powers[0] / powers[1])) if powers[0] else float("-inf")
+    error = Error.between(reference, outputs)
+    return Score(len(outputs), correct, same, error.largest, error.sqnr)
