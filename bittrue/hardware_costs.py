@@ -19,7 +19,6 @@ from sim.tiling import Tiling
 
 from .errors import as_input_error
 
-ARRAYS = ("output_stationary", "weight_stationary", "bit_serial", "scalable")
 TARGETS = tuple(WITH_DSP)
 ELEMENTS = {"output_stationary": "pe", "vector": "channel"}
 
@@ -48,24 +47,17 @@ def _mode(spec):
 
 @dataclass(frozen=True)
 class Cycles:
-    """Cycles that the products of a network take for some examples, one after the other, where no stream stalls.
-
-    array : the kind of array on which all run but depthwise ones, which take the vector unit.
-    """
+    """Cycles that the products of a network take for some examples, one after the other, where no stream stalls."""
 
     examples: int
-    array: str = "output_stationary"
 
     def of(self, layer: Product, shape) -> int:
-        """Of one product, for activations of this shape, the batch left out. Raises InputError."""
-        spec = layer.spec
+        """Of one product, for activations of this shape, the batch left out. Raises InputError, as `charges` does."""
         with as_input_error(ValueError, prefix=f"layer {layer.name}"):
-            if spec.array == "output_stationary":
-                spec = spec.with_(array=self.array)
-            return placed(spec, self.examples * rows(layer, shape), *np.shape(layer.arrays["w"])).cycles
+            return placed(layer.spec, self.examples * rows(layer, shape), *np.shape(layer.arrays["w"])).cycles
 
     def charges(self, network: Network) -> tuple[Charge, ...]:
-        """Of each product. Raises InputError for designs that the array does not take."""
+        """Of each product. Raises InputError for formats that no mode of a scalable array holds."""
         names = [layer.name for layer in network.layers]
         read = dict(zip(names, example_shapes(network).values(), strict=False))
         return tuple(Charge(self.of(layer, read[layer.name])) for layer in network.products)

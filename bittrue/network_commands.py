@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from golden.platform_table import PLATFORMS
+from network.arrays import KINDS, Array
 
 from . import network_flows as flows
 from . import network_report as report
 from .app import Json, Quiet, SimulatorOption, app, chosen_simulators, finish, show
 from .costs import MOST_BATCH, costs
 from .data import read_examples
-from .errors import InputError
+from .errors import InputError, as_input_error
 from .evaluate import evaluate as evaluated
 from .network_folder import open_network
 from .progress import Progress
@@ -30,6 +31,10 @@ Data = Annotated[
         show_default=False,
     ),
 ]
+_DEFAULT = Array()
+_ARRAY = f"Array that every layer runs on, but depthwise ones: {', '.join(KINDS)}"
+_ROWS, _COLS, _LANES = "Its rows; matrix_vector has one", "Its columns", "Its lanes: products per element and cycle"
+_OTHER = f"(default: the folder's; {_DEFAULT.kind} where its size is given)."
 Batch = Annotated[int, typer.Option(help="Examples that cycles are counted for.")]
 
 
@@ -67,9 +72,10 @@ def import_(
             show_default=False,
         ),
     ] = None,
-    rows: Annotated[int, typer.Option(help="Rows of the array of every layer.")] = 8,
-    cols: Annotated[int, typer.Option(help="Its columns.")] = 8,
-    lanes: Annotated[int, typer.Option(help="Its lanes: products per element and cycle.")] = 4,
+    array: Annotated[str, typer.Option(help=f"{_ARRAY}.")] = _DEFAULT.kind,
+    rows: Annotated[int, typer.Option(help=f"{_ROWS}.")] = _DEFAULT.rows,
+    cols: Annotated[int, typer.Option(help=f"{_COLS}.")] = _DEFAULT.cols,
+    lanes: Annotated[int, typer.Option(help=f"{_LANES}.")] = _DEFAULT.lanes,
     quiet: Quiet = False,
     as_json: Json = False,
 ):
@@ -77,18 +83,35 @@ def import_(
 
     Example: bittrue import model.tflite --out build/q
     """
-    array = {"rows": rows, "cols": cols, "lanes": lanes}
-    stored = flows.import_model(model, platform, out, Progress(quiet=quiet), **array)
+    with as_input_error(ValueError):
+        chosen = Array(kind=array, rows=rows, cols=cols, lanes=lanes)
+    stored = flows.import_model(model, platform, chosen, out, Progress(quiet=quiet))
     _print_stored(stored, quiet, as_json)
 
 
 @app.command("report")
-def report_(folder: NetworkArgument, batch: Batch = 1, quiet: Quiet = False, as_json: Json = False):
-    """Say what a network takes: memory, multiply-accumulates, cycles of each layer on its array."""
+def report_(
+    folder: NetworkArgument,
+    batch: Batch = 1,
+    array: Annotated[str | None, typer.Option(help=f"{_ARRAY} {_OTHER}", show_default=False)] = None,
+    rows: Annotated[int | None, typer.Option(help=f"{_ROWS}, likewise.", show_default=False)] = None,
+    cols: Annotated[int | None, typer.Option(help=f"{_COLS}, likewise.", show_default=False)] = None,
+    lanes: Annotated[int | None, typer.Option(help=f"{_LANES}, likewise.", show_default=False)] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+):
+    """Say what a network takes: memory, multiply-accumulates, cycles of each layer on its array or on another.
+
+    Example: bittrue report build/q --array weight_stationary --rows 16 --cols 16
+    """
     if not 1 <= batch <= MOST_BATCH:
         raise InputError(f"batch must be 1 to {MOST_BATCH} examples, not {batch}")
     opened = open_network(folder)
-    found = costs(opened.network, batch)
+    given = {"kind": array, "rows": rows, "cols": cols, "lanes": lanes}
+    given = {name: value for name, value in given.items() if value is not None}
+    with as_input_error(ValueError):
+        network = Array(**given).placed(opened.network) if given else opened.network
+        found = costs(network, batch)
     show(report.stored(opened, found), report.stored_json(opened, found), quiet=quiet, as_json=as_json)
 
 

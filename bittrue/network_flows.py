@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from network.arrays import Array
 from network.qdq.write import qdq
 from network.quantizing.post_training import quantize
 from network.quantizing.recipe import Recipe
@@ -50,12 +51,12 @@ def check_layers(recipe: Recipe, names):
         raise InputError(f"layer {unknown[0]!r} is not in the model; its layers with weights are {', '.join(names)}")
 
 
-def import_model(path: Path, platform: str | None, out: Path, progress: Progress, **array: int) -> Stored:
-    """Stores a network that others quantized, on arrays of this size (rows, cols, lanes). Raises InputError."""
+def import_model(path: Path, platform: str | None, array: Array, out: Path, progress: Progress) -> Stored:
+    """Stores a network that others quantized, on an array. Raises InputError."""
     check_network_place(out)
     with progress.step(f"reading {path.name}"):
         file = readers.open_model(path)
-        network = readers.quantized_network(file, platform, **array)
+        network = readers.quantized_network(file, platform, array)
     return _store(out, network, file.source, progress, models={})
 
 

@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import onnx
 
+from network.arrays import Array
 from network.float_network import FloatNetwork
-from network.layers import Product
 from network.network import Network
 from network.onnx.flavour import flavour
 from network.onnx.read_float import read_float
@@ -66,8 +66,8 @@ def float_network(file: ModelFile) -> FloatNetwork:
         return read_float(file.model)
 
 
-def quantized_network(file: ModelFile, platform: str | None, **array: int) -> Network:
-    """The network of a quantized model, on arrays of this size (rows, cols, lanes). Raises InputError."""
+def quantized_network(file: ModelFile, platform: str | None, array: Array) -> Network:
+    """The network of a quantized model, on an array. Raises InputError."""
     if file.kind == FLOAT:
         _check_operators(file)
         raise InputError(
@@ -77,9 +77,10 @@ def quantized_network(file: ModelFile, platform: str | None, **array: int) -> Ne
     if chosen and file.kind == KINDS["qonnx"]:
         raise InputError(f"platform cannot be chosen for {file.kind}, which says its numbers itself; leave it out")
     with as_input_error(ValueError, prefix=str(file.path)):
-        if file.kind == TFLITE:
-            return read_tflite(file.content, **{**chosen, **array})
-        return arranged(READERS[file.kind](file.model, **chosen), **array)
+        tflite = file.kind == TFLITE
+        network = read_tflite(file.content, **chosen) if tflite else READERS[file.kind](file.model, **chosen)
+    with as_input_error(ValueError):
+        return array.placed(network)
 
 
 def _check_operators(file):
@@ -87,19 +88,3 @@ def _check_operators(file):
     unknown = [node.op_type for node in file.model.graph.node if not onnx.defs.has(node.op_type, node.domain)]
     if unknown:
         raise InputError(f"{file.path}: operator {printable(unknown[0])} is none of ONNX's, and no reader knows it")
-
-
-def arranged(network: Network, **array: int) -> Network:
-    """The same network on arrays of another size: rows, cols, lanes. Raises ValueError naming the layer."""
-    return replace(network, layers=tuple(_arranged(layer, array) for layer in network.layers))
-
-
-def _arranged(layer, array):
-    if not isinstance(layer, Product):
-        return layer
-    one_row = layer.spec.array in ("vector", "matrix_vector")
-    own = {name: size for name, size in array.items() if not (one_row and name == "rows")}
-    try:
-        return replace(layer, spec=layer.spec.with_(**own))
-    except ValueError as error:
-        raise ValueError(f"layer {layer.name}: {error}") from None

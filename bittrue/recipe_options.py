@@ -10,6 +10,7 @@ import typer
 from golden.block_formats import NAMED_BLOCKS
 from golden.platform_table import PLATFORMS
 from golden.ranges import METHODS
+from network.arrays import KINDS
 from network.quantizing.recipe import CORRECTIONS, DYNAMIC, EXACT, GRANULARITIES, SCALES, SCHEMES, LayerFormats, Recipe
 
 from .errors import InputError, as_input_error
@@ -55,7 +56,8 @@ _OPTIONS = [
     option("symmetric", bool, "Zero point 0 for activations of signed formats.", _RANGES),
     option("correct", list[str], f"Correction: {', '.join(CORRECTIONS)}. Repeatable.", _RANGES),
     _of("seed", int, "Seed of what is drawn at random", _RANGES),
-    _of("rows", int, "Rows of the array of every layer", _ARRAY),
+    _of("array", str, f"Array that every layer runs on, but depthwise ones: {', '.join(KINDS)}", _ARRAY),
+    _of("rows", int, "Its rows; matrix_vector has one", _ARRAY),
     _of("cols", int, "Its columns", _ARRAY),
     _of("lanes", int, "Its lanes: products per element and cycle", _ARRAY),
 ]

@@ -15,7 +15,7 @@ from .app import Json, Quiet, app, show
 from .data import read_examples
 from .errors import InputError, as_input_error
 from .folder import write_bytes
-from .hardware_costs import ARRAYS, TARGETS
+from .hardware_costs import TARGETS
 from .network_flows import check_layers, quantize_model
 from .network_folder import check_network_place
 from .progress import Progress
@@ -51,7 +51,6 @@ def search(
         ),
     ] = None,
     batch: Annotated[int, typer.Option(help="Examples that cycles are counted for.")] = 1,
-    array: Annotated[str, typer.Option(help=f"Array that cycles are counted on: {', '.join(ARRAYS)}.")] = ARRAYS[0],
     target: Annotated[str, typer.Option(help=f"FPGA whose LUTs are counted: {', '.join(TARGETS)}.")] = TARGETS[-1],
     tries: Annotated[int, typer.Option(help="Networks within the budget to run, the best expected among them.")] = 12,
     one_by_one: Annotated[bool, typer.Option("--one-by-one", help="Also run each format in one layer alone.")] = False,
@@ -68,7 +67,6 @@ def search(
     Example: bittrue search model.onnx --calibration c.npz --data v.npz --budget memory=20000 --out build/best
     """
     wanted = parse_budget(budget)
-    _check("array", array, ARRAYS)
     _check("target", target, TARGETS)
     _check_count("tries", tries, MOST_TRIES)
     _check_count("batch", batch, MOST_BATCH)
@@ -79,7 +77,7 @@ def search(
     progress = Progress(quiet=quiet)
     real = readers.float_network(readers.open_model(model))
     check_layers(recipe, [layer.name for layer in real.linears])
-    charges = charges_of(wanted, examples=batch, array=array, target=target)
+    charges = charges_of(wanted, examples=batch, target=target)
     examples = read_examples(calibration, real.shape), read_examples(data, real.shape, _outputs(real))
     found = searched(real, *examples, recipe, offered, wanted, charges, progress, tries=tries, one_by_one=one_by_one)
     quantize_model(model, calibration, found.recipe, out, progress)

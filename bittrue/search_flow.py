@@ -45,11 +45,11 @@ def parse_budget(text: str) -> Budget:
     return Budget(name, int(number))
 
 
-def charges_of(budget: Budget, *, examples: int, array: str, target: str) -> Callable[[Network], Sequence[Charge]]:
+def charges_of(budget: Budget, *, examples: int, target: str) -> Callable[[Network], Sequence[Charge]]:
     """What the products of a network add to the cost that the budget is of."""
     makers = {
         "memory": lambda: memory_charges,
-        "cycles": lambda: Cycles(examples, array).charges,
+        "cycles": lambda: Cycles(examples).charges,
         "luts": lambda: Luts(target).charges,
     }
     return makers[budget.name]()

@@ -14,8 +14,10 @@ from test_network_onnx_quantized import qoperator_cnn
 from tflite_cases import Maker
 
 from bittrue import network_flows
+from bittrue.costs import costs
 from bittrue.network_folder import open_network
-from bittrue.readers import arranged
+from bittrue.network_report import cost_json
+from network.arrays import Array
 from network.onnx.read_qdq import read_qdq
 from network.onnx.read_qoperator import read_qoperator
 from network.qonnx.read import read_qonnx
@@ -74,7 +76,7 @@ def test_qdq_comes_back_from_what_quantize_wrote(here):
     again = open_network(Path("again"))
     x = examples(50, seed=7)["x"]
     assert again.network.run(x).tolist() == network.run(x).tolist()
-    assert same(again.network, arranged(read_qdq(onnx.load("m.onnx")), rows=8, cols=8, lanes=4))
+    assert same(again.network, Array().placed(read_qdq(onnx.load("m.onnx"))))
     assert again.float_model is None and again.recipe is None and Path("again/model.onnx").is_file()
 
 
@@ -82,13 +84,13 @@ def test_qoperator(here):
     model = qoperator_cnn("uint8", "int8", True).dequantize().model()
     for words, more in (((), {}), (("--platform", "onnx-reference"), {"platform": "onnx-reference"})):
         assert "from QOperator ONNX m.onnx" in imported(model, *words)
-        assert same(open_network(Path("q")).network, arranged(read_qoperator(model, **more), rows=8, cols=8, lanes=4))
+        assert same(open_network(Path("q")).network, Array().placed(read_qoperator(model, **more)))
 
 
 def test_qonnx(here):
     assert "from QONNX m.onnx" in imported(qonnx())
     network = open_network(Path("q")).network
-    assert same(network, arranged(read_qonnx(qonnx()), rows=8, cols=8, lanes=4))
+    assert same(network, Array().placed(read_qonnx(qonnx())))
     x = np.random.default_rng(5).normal(size=(20, 7)).astype(np.float32)
     assert network.run(x).tolist() == read_qonnx(qonnx()).run(x).tolist()
 
@@ -99,6 +101,19 @@ def test_the_size_of_the_arrays(here, content):
     specs = [layer.spec for layer in open_network(Path("q")).network.products]
     found = [(spec.array, spec.rows, spec.cols, spec.lanes) for spec in specs]
     assert set(found) <= {("output_stationary", 2, 3, 5), ("vector", 1, 3, 5)} and found
+
+
+def test_another_kind_of_array(here):
+    """In the folder's designs; the same numbers; a report counts cycles on any."""
+    imported(tflite(), "--array", "weight_stationary", "--cols", "3")
+    opened = open_network(Path("q"))
+    assert {layer.spec.array for layer in opened.network.products} == {"weight_stationary", "vector"}
+    x = np.random.default_rng(6).integers(-128, 128, (4, 6, 5, 2)).astype(np.float32)
+    assert opened.network.run(x).tolist() == read_tflite(tflite()).run(x).tolist()
+    told = json.loads(done("report", "q", "--array", "matrix_vector", "--lanes", "2", "--batch", "3", "--json"))
+    placed = Array(kind="matrix_vector", lanes=2).placed(opened.network)
+    assert told["costs"] == cost_json(costs(placed, 3))
+    assert told["costs"] != json.loads(done("report", "q", "--batch", "3", "--json"))["costs"]
 
 
 def test_json_and_quiet(here):
@@ -120,7 +135,7 @@ def test_recorded_networks_come_back_from_their_folders(here, name):
         pytest.skip(f"the recorded network {name} is not beside this repository (shared/corpus/models)")
     done("import", path, "--out", "q")
     read = read_tflite(path.read_bytes()) if path.suffix == ".tflite" else read_qonnx(onnx.load(path))
-    assert same(open_network(Path("q")).network, arranged(read, rows=8, cols=8, lanes=4))
+    assert same(open_network(Path("q")).network, Array().placed(read))
 
 
 REFUSALS = {
@@ -132,8 +147,8 @@ REFUSALS = {
         "platform cannot be chosen for QONNX, which says its numbers itself; leave it out"
     ),
     ("m.tflite", "--platform", "x"): f"m.tflite: platform must be one of {', '.join(FAMILIES)}, not 'x'",
-    ("m.tflite", "--rows", "0"): "m.tflite: CONV_2D (operator 0): rows must be positive, not 0",
-    ("qonnx.onnx", "--lanes", "0"): "qonnx.onnx: layer MatMul_1: lanes must be positive, not 0",
+    ("m.tflite", "--rows", "0"): "layer conv_2d_0: rows must be positive, not 0",
+    ("qonnx.onnx", "--lanes", "0"): "layer MatMul_1: lanes must be positive, not 0",
     ("m.tflite", "--out", "m.tflite"): "m.tflite exists and is not a network folder; give another --out",
     ("m.tflite", "--out", "."): ". exists and is not a network folder; give another --out",
     ("broken.tflite",): "broken.tflite: ",

@@ -37,6 +37,7 @@ FLAGS = {
     "symmetric": ("--symmetric",),
     "corrections": ("--correct", "bias", "--correct", "equalize", "--correct", "bias"),
     "platform": ("--platform", "onnxruntime"),
+    "array": ("--array", "weight_stationary"),
     "rows": ("--rows", "2"),
     "cols": ("--cols", "3"),
     "lanes": ("--lanes", "5"),
@@ -46,7 +47,8 @@ CHOSEN = Recipe(
     weights="int4", activations="int7", output="exact", granularity="group", group=8, group_scale="float16",
     layers={"fc1": LayerFormats(weights="int8"), "conv1": LayerFormats(weights="int5", activations="uint8")},
     weight_range="mse", activation_range="percentile", percent=99.5, bins=512, scheme="torch", scales="power_of_two",
-    symmetric=True, corrections=("bias", "equalize"), platform="onnxruntime", rows=2, cols=3, lanes=5, seed=7,
+    symmetric=True, corrections=("bias", "equalize"), platform="onnxruntime", array="weight_stationary",
+    rows=2, cols=3, lanes=5, seed=7,
 )  # fmt: skip
 
 

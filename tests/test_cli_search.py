@@ -111,7 +111,8 @@ def test_cycles_on_an_array_of_bit_planes(here, tmp_path):
     given = ("--formats", "int8,int3", "--activation-formats", "uint8,uint4", "--array", "bit_serial", "--batch", "20")
     data = found("--budget", "cycles=20000", *given, out=tmp_path / "best")
     network = open_network(tmp_path / "best").network
-    assert data["chosen"]["cost"] == total(Cycles(20, "bit_serial").charges(network)) <= 20000
+    assert data["chosen"]["cost"] == total(Cycles(20).charges(network)) <= 20000
+    assert {layer.spec.array for layer in network.products} == {"bit_serial"}
     assert data["front"][-1]["cost"] > 2 * data["front"][0]["cost"]
 
 
@@ -146,7 +147,7 @@ REFUSALS = {
     "budget must be memory=NUMBER, luts=NUMBER, cycles=NUMBER, not 'bytes=3'": ("--budget", "bytes=3"),
     "budget must be memory=NUMBER, luts=NUMBER, cycles=NUMBER, not 'memory=1e9'": ("--budget", "memory=1e9"),
     "budget is 100 bits of memory, but no choice of formats takes less than 2095": ("--budget", "memory=100"),
-    "array must be one of output_stationary, weight_stationary, bit_serial, scalable, not 'vector'": (
+    "array must be one of output_stationary, weight_stationary, matrix_vector, bit_serial, scalable, not 'vector'": (
         *("--budget", "cycles=9"), "--array", "vector",
     ),
     "target must be one of xc7, ecp5, ice40, not 'max10'": ("--budget", "luts=9", "--target", "max10"),

@@ -26,6 +26,13 @@ RECIPES = {
     "thresholds of qonnx": Recipe(platform="qonnx", activations="int4", weights="int4", output="int4"),
     "tflite": Recipe(platform="tflite-micro", activations="int8"),
     "dynamic": Recipe(activation_range="dynamic", weights="uint6"),
+    "weight stationary": Recipe(array="weight_stationary", weights="int4"),
+    "matrix-vector, thresholds": Recipe(
+        array="matrix_vector", platform="qonnx", activations="uint3", weights="int3", output="uint3"
+    ),
+    "bit planes": Recipe(array="bit_serial", activations="uint5", weights="int3"),
+    "scalable": Recipe(array="scalable", activations="int8", symmetric=True, weights="int4"),
+    "dynamic, weight stationary": Recipe(activation_range="dynamic", array="weight_stationary"),
     "mxfp8 by mxfp8": Recipe(activation_range="dynamic", activations="mxfp8_e4m3", weights="mxfp8_e4m3"),
 }
 

@@ -129,10 +129,7 @@ def _spec(layer, weights, x, recipe, **fields):
 def array_fields(layer: Linear, weights: QuantizedWeights, recipe: Recipe) -> dict:
     """The fields of a Spec that say which array a layer runs on, and how its weights are there."""
     return {
-        "array": "vector" if layer.depthwise else "output_stationary",
-        "rows": 1 if layer.depthwise else recipe.rows,
-        "cols": recipe.cols,
-        "lanes": recipe.lanes,
+        **recipe.placement.fields(layer.w.shape[1], depthwise=layer.depthwise),
         "depth": len(layer.w),
         "w_zero_point": weights.grid.zero_point != 0,
         **weights.spec_fields,

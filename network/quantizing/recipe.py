@@ -7,6 +7,8 @@ from golden.formats import parse
 from golden.platform_table import PLATFORMS
 from golden.ranges import METHODS
 
+from ..arrays import KINDS, Array
+
 GRANULARITIES = ("tensor", "channel", "group")
 CORRECTIONS = ("equalize", "adaround", "bias")
 SCHEMES = ("tflite", "onnxruntime", "torch")
@@ -49,7 +51,7 @@ class Recipe:
         points (formats of unsigned integers).
     corrections : names of CORRECTIONS, each applied at most once, in their order there.
     platform : a name of golden.platforms.PLATFORMS, whose rules the hardware follows, or None.
-    rows, cols, lanes : the array that all layers run on.
+    array, rows, cols, lanes : the array that all layers run on (network.arrays.Array).
     seed : of what is drawn at random (adaptive rounding).
 
     Raises ValueError naming field, rule and value.
@@ -71,6 +73,7 @@ class Recipe:
     symmetric: bool = False
     corrections: tuple[str, ...] = ()
     platform: str | None = None
+    array: str = "output_stationary"
     rows: int = 8
     cols: int = 8
     lanes: int = 4
@@ -81,6 +84,7 @@ class Recipe:
         _check("weight_range", self.weight_range, tuple(name for name in METHODS if name != "moving_average"))
         _check("activation_range", self.activation_range, (*METHODS, DYNAMIC))
         _check("scales", self.scales, SCALES)
+        _check("array", self.array, KINDS)
         if self.platform is not None:
             _check("platform", self.platform, tuple(PLATFORMS))
         if self.scheme is not None:
@@ -106,6 +110,11 @@ class Recipe:
     def is_dynamic(self) -> bool:
         """Whether activations are quantized as they come, each batch by its own range."""
         return self.activation_range == DYNAMIC
+
+    @property
+    def placement(self) -> Array:
+        """The array that all layers run on."""
+        return Array(kind=self.array, rows=self.rows, cols=self.cols, lanes=self.lanes)
 
     def formats(self, layer: str) -> tuple[str, str]:
         """(weights, activations) of a layer."""
