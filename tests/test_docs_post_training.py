@@ -37,7 +37,7 @@ def test_rows_of_the_table(name):
     assert rows[0] == ["weights", *example.COLUMNS] and [row[0] for row in rows[2:]] == list(example.FORMATS)
     written = dict(zip(rows[0][1:], next(row for row in rows if row[0] == name)[1:], strict=True))
     images, labels = example.held_out()
-    network = example.float_network(example.load("int8").float_parameters)
+    network = example.float_network("mlp")
     if name == "int8":
         assert f"In float32 it tells {example.right(network, images, labels)}." in SECTION
     for column, fields in example.COLUMNS.items():

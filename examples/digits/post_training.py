@@ -6,14 +6,11 @@ training images. Columns: as it is, with what the recipe names.
 
 import numpy as np
 
-from network.elementwise import Step
-from network.float_network import FloatNetwork, Linear
 from network.quantizing.post_training import quantize
 from network.quantizing.recipe import Recipe
 
-from . import mlp
 from .data import held_out, training
-from .network import load
+from .float_networks import float_network, inputs
 
 FORMATS = (
     *("int8", "int6", "int4", "int3", "int2", "uint4", "q2.6", "sm4", "ternary", "bipolar", "pot4", "apot5"),
@@ -31,23 +28,14 @@ COLUMNS = {
 CALIBRATED_ON = 512
 
 
-def float_network(parameters) -> FloatNetwork:
-    """The trained float network, from pixels 0..16."""
-    layers = tuple(
-        Linear(name, parameters[f"{name}.w"], parameters[f"{name}.b"], "relu" if name != mlp.LAYERS[-1] else "none")
-        for name in mlp.LAYERS
-    )
-    return FloatNetwork("digits", (mlp.SIZES[0],), layers, before=(Step("div", (np.array(16),)),))
-
-
 def right(network, images, labels) -> int:
     """How many digits it tells."""
-    return int((network.run(images).argmax(axis=1) == labels).sum())
+    return int((network.run(inputs(images)).argmax(axis=1) == labels).sum())
 
 
 def calibration():
     """Batches of training images."""
-    return np.array_split(training()[0][:CALIBRATED_ON], 4)
+    return np.array_split(inputs(training()[0][:CALIBRATED_ON]), 4)
 
 
 def row(name, network, images, labels) -> list[int]:
@@ -57,7 +45,7 @@ def row(name, network, images, labels) -> list[int]:
 
 
 def main():
-    network, (images, labels) = float_network(load("int8").float_parameters), held_out()
+    network, (images, labels) = float_network("mlp"), held_out()
     print(f"float32: {right(network, images, labels)} of {len(images)} right\n")
     print(f"| weights | {' | '.join(COLUMNS)} |\n| --- |{' --- |' * len(COLUMNS)}")
     for name in FORMATS:
