@@ -60,11 +60,21 @@ def finish(good):
         raise typer.Exit(1)
 
 
-def chosen_simulators(name) -> tuple[str, ...]:
-    """The simulators that an option names. Raises InputError for unknown ones and those that cannot run here."""
+def named_simulators(name) -> tuple[str, ...]:
+    """The simulators that an option names. Raises InputError for unknown ones."""
     if name not in (*SIMULATORS, "both"):
         raise InputError(f"simulator must be {', '.join(SIMULATORS)} or both, not {name!r}")
-    chosen = SIMULATORS if name == "both" else (name,)
-    for each in chosen:
+    return SIMULATORS if name == "both" else (name,)
+
+
+def check_simulators(names):
+    """Raises InputError for those that cannot run here."""
+    for each in names:
         flows.check_simulator(each)
+
+
+def chosen_simulators(name) -> tuple[str, ...]:
+    """The simulators that an option names. Raises InputError for unknown ones and those that cannot run here."""
+    chosen = named_simulators(name)
+    check_simulators(chosen)
     return chosen

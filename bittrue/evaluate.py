@@ -9,15 +9,17 @@ import numpy as np
 from network.example_shapes import most_elements
 from network.onnx.read_float import read_float
 
+from . import flows
 from .data import Examples
 from .errors import InputError, as_input_error, reason
 from .models import read_onnx_model
 from .network_folder import NetworkFolder
-from .network_hardware import LayerRun, built, run_hardware
+from .network_hardware import LayerRun, built, check_designs, run_hardware
 from .progress import Progress
 from .scores import Score, score
 
 BATCH_ELEMENTS = 1 << 22
+SAMPLE = 4
 FLOAT, FAKE, GOLDEN = "float", "fake", "golden"
 
 
@@ -56,23 +58,43 @@ class Evaluation:
 
 
 def evaluate(
-    opened: NetworkFolder, examples: Examples, progress: Progress, *, hardware=0, simulators=(), out: Path | None = None
+    opened: NetworkFolder,
+    examples: Examples,
+    progress: Progress,
+    *,
+    hardware: int | None,
+    simulators: tuple[str, ...],
+    out: Path | None = None,
 ) -> Evaluation:
     """Runs the examples by every route; the first `hardware` of them in each of the simulators. Raises InputError.
 
+    hardware : None: SAMPLE of them, or none and why, where a simulator is missing or a design is golden's alone.
     out : where the build folders of the products are, or are made; by default in the network folder.
     """
-    network = opened.network
+    network, refused = opened.network, ()
+    if hardware is None:
+        refused = _refused(network, simulators)
+        hardware = 0 if refused else min(SAMPLE, len(examples.x))
+    ways = {FLOAT: _float(opened)} if opened.float_model is not None else {}
+    ways |= {FAKE: network.fake, GOLDEN: network.run}
     builds = built(network, out or opened.build, opened.folders, progress) if hardware else {}
     batches = examples.batches(max(1, BATCH_ELEMENTS // most_elements(network)))
-    routes, runs = [], {}
-    if opened.float_model is not None:
-        routes.append(_route(FLOAT, _float(opened), batches, progress))
-    routes += [_route(name, run, batches, progress) for name, run in ((FAKE, network.fake), (GOLDEN, network.run))]
+    routes, runs = [_route(name, run, batches, progress) for name, run in ways.items()], {}
     for simulator in simulators if hardware else ():
         outputs, runs[simulator] = run_hardware(network, examples.x[:hardware], simulator, builds, progress)
         routes.append(Route(simulator, outputs))
-    return Evaluation(examples.labels, tuple(routes), runs)
+    return Evaluation(examples.labels, (*routes, *refused), runs)
+
+
+def _refused(network, simulators) -> tuple[Route, ...]:
+    """The first simulator, with what keeps the network from it; or none."""
+    try:
+        check_designs(network)
+        for simulator in simulators:
+            flows.check_simulator(simulator)
+    except InputError as error:
+        return (Route(simulators[0], refusal=f"{error}; nothing was simulated"),)
+    return ()
 
 
 def _float(opened) -> Callable:

@@ -10,10 +10,11 @@ from network.arrays import KINDS, Array
 
 from . import network_flows as flows
 from . import network_report as report
-from .app import Json, Quiet, SimulatorOption, app, chosen_simulators, finish, show
+from .app import Json, Quiet, SimulatorOption, app, check_simulators, finish, named_simulators, show
 from .costs import MOST_BATCH, costs
 from .data import read_examples
 from .errors import InputError, as_input_error
+from .evaluate import SAMPLE
 from .evaluate import evaluate as evaluated
 from .network_folder import open_network
 from .progress import Progress
@@ -119,7 +120,14 @@ def report_(
 def evaluate(
     folder: NetworkArgument,
     data: Data,
-    hardware: Annotated[int, typer.Option(help="Examples to run through every layer's generated Verilog.")] = 0,
+    hardware: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Examples to run through every layer's generated Verilog, 0 for none (default: {SAMPLE}, where the "
+            "simulator is there).",
+            show_default=False,
+        ),
+    ] = None,
     simulator: SimulatorOption = "verilator",
     out: Annotated[
         Path | None,
@@ -133,11 +141,13 @@ def evaluate(
     Example: bittrue evaluate build/q --data test.npz --hardware 20
     """
     opened = open_network(folder)
-    chosen = chosen_simulators(simulator) if hardware else ()
+    simulators = named_simulators(simulator)
+    if hardware:
+        check_simulators(simulators)
     examples = read_examples(data, opened.network.shape, opened.output_shape)
-    if not 0 <= hardware <= len(examples.x):
+    if hardware is not None and not 0 <= hardware <= len(examples.x):
         raise InputError(f"hardware must be 0 to {len(examples.x)} examples, those of {data}, not {hardware}")
-    found = evaluated(opened, examples, Progress(quiet=quiet), hardware=hardware, simulators=chosen, out=out)
+    found = evaluated(opened, examples, Progress(quiet=quiet), hardware=hardware, simulators=simulators, out=out)
     show(report.evaluated(found), report.evaluated_json(found), quiet=quiet, as_json=as_json)
     finish(found.agrees)
 

@@ -59,10 +59,15 @@ def built(network: Network, out: Path, folders: dict[str, str], progress: Progre
     folders : the name of the folder of each product. Raises InputError for designs that golden alone has, and for
     build folders that were edited.
     """
+    check_designs(network)
+    return {layer.name: _built(layer.spec, out / folders[layer.name], progress) for layer in on_arrays(network)}
+
+
+def check_designs(network: Network):
+    """Raises InputError, naming the layer, for designs that golden alone has."""
     for layer in on_arrays(network):
         with as_input_error(InputError, prefix=f"layer {layer.name}"):
             flows.check_hardware(layer.spec)
-    return {layer.name: _built(layer.spec, out / folders[layer.name], progress) for layer in on_arrays(network)}
 
 
 def _built(spec, place, progress):

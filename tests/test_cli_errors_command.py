@@ -64,7 +64,7 @@ def test_the_numbers_are_those_of_the_network(here):
     own = anatomy(opened.network, x, read_float(onnx.load("model.onnx")))
     assert [one["layer"] for one in data["layers"]] == NAMES
     assert data["outputs"]["sqnr"] == pytest.approx(own.output.sqnr)
-    evaluated = json.loads(done("evaluate", "q", "--data", "t.npz", "--json"))
+    evaluated = json.loads(done("evaluate", "q", "--data", "t.npz", "--hardware", 0, "--json"))
     golden = next(route for route in evaluated["routes"] if route["route"] == "golden")
     assert data["outputs"]["sqnr"] == pytest.approx(golden["sqnr"], abs=1e-3)
     assert sum(one["share"] for one in data["chain"]) == pytest.approx(1)

@@ -19,6 +19,7 @@ from tflite_cases import Maker
 
 from bittrue import flows, network_hardware
 from bittrue.costs import costs
+from bittrue.errors import InputError
 from bittrue.network_folder import create_network, open_network
 from bittrue.npz import read_npz
 from bittrue.scores import score
@@ -71,7 +72,11 @@ def ran(evaluated, tmp_path, monkeypatch):
     return tmp_path
 
 
+NONE = ("--hardware", 0)
+
+
 def evaluate(*words):
+    words = words if "--hardware" in words else (*words, *NONE)
     return json.loads(done("evaluate", "q", "--data", "data.npz", "--json", *words))
 
 
@@ -104,7 +109,7 @@ def test_every_route_against_what_it_is_said_to_be(here):
 
 def test_without_labels_there_is_no_accuracy(here):
     np.savez("data.npz", x=examples()["x"])
-    header = done("evaluate", "q", "--data", "data.npz").splitlines()[0]
+    header = done("evaluate", "q", "--data", "data.npz", *NONE).splitlines()[0]
     assert words_of(header) == "route examples class as float largest difference SQNR"
     assert by_name(evaluate())["golden"]["accuracy"] is None
 
@@ -270,7 +275,7 @@ def changed(**fields):
 
 def test_a_function_that_fake_quantization_cannot_know_leaves_that_route_out(here):
     changed(table=tuple(range(-128, 128)), table_input=parse("int8"))
-    lines = done("evaluate", "q", "--data", "data.npz").splitlines()
+    lines = done("evaluate", "q", "--data", "data.npz", *NONE).splitlines()
     assert [line.split()[0] for line in lines] == ["route", "fake", "golden", "fake:"]
     assert lines[3] == "fake: layer fc1: a table has no function of real numbers"
     found = evaluate()
@@ -280,7 +285,9 @@ def test_a_function_that_fake_quantization_cannot_know_leaves_that_route_out(her
 
 def test_designs_that_golden_alone_has_are_refused_before_anything_is_built(here):
     changed(requantize="float64_away", rounding="half_even")
-    assert done("evaluate", "q", "--data", "data.npz")
+    last = done("evaluate", "q", "--data", "data.npz", *ICARUS).splitlines()[-1]
+    assert last.startswith("icarus: layer fc1: requantize 'float64_away' is golden only")
+    assert last.endswith("; nothing was simulated")
     message = refusal(here, "evaluate", "q", "--data", "data.npz", "--hardware", 1, *ICARUS)
     assert message.startswith("layer fc1: requantize 'float64_away' is golden only; the nearest rule that hardware has")
 
@@ -316,6 +323,26 @@ def test_labels_need_classes(here):
     assert refusal(here, "evaluate", "q", "--data", "data.npz") == (
         "data.npz: labels need a network with one output for each class; this one gives [B, 1]"
     )
+
+
+def test_a_few_examples_are_simulated_unless_told_otherwise(ran):
+    found = by_name(json.loads(done("evaluate", "q", "--data", "data.npz", "--json", *ICARUS)))
+    assert found["icarus"]["examples"] == 4 and list(found) == ["float", "fake", "golden", "icarus"]
+    data = examples(3)
+    np.savez("data.npz", x=data["x"], labels=data["labels"])
+    assert (
+        by_name(json.loads(done("evaluate", "q", "--data", "data.npz", "--json", *ICARUS)))["icarus"]["examples"] == 3
+    )
+
+
+def test_without_a_simulator_nothing_is_simulated_but_where_it_was_asked_for(here, monkeypatch):
+    def missing(name):
+        raise InputError(f"{name} is missing")
+
+    monkeypatch.setattr(flows, "check_simulator", missing)
+    lines = done("evaluate", "q", "--data", "data.npz").splitlines()
+    assert lines[-1] == "verilator: verilator is missing; nothing was simulated"
+    assert refusal(here, "evaluate", "q", "--data", "data.npz", "--hardware", 1) == "verilator is missing"
 
 
 FLAGS = {

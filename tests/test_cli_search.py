@@ -63,7 +63,7 @@ def test_memory(here, tmp_path):
     assert chosen["score"]["correct"] == best
     sqnr = [one["score"]["sqnr"] for one in data["tried"] if one["score"]["correct"] == best]
     assert chosen["score"]["sqnr"] == max(sqnr)
-    evaluated = json.loads(done("evaluate", out, "--data", "v.npz", "--json"))
+    evaluated = json.loads(done("evaluate", out, "--data", "v.npz", "--hardware", 0, "--json"))
     golden = next(route for route in evaluated["routes"] if route["route"] == "golden")
     assert golden["correct"] == chosen["score"]["correct"]
     assert golden["sqnr"] == pytest.approx(chosen["score"]["sqnr"])
