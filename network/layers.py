@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from golden import platforms
+from golden import platforms, pooling
 from golden.blocks import decoded_scales, spread
 from golden.derive import SCALES, takes
 from golden.spec import Spec
@@ -174,13 +174,23 @@ def sum_grid(spec: Spec, x: Grid, w: Grid) -> Grid:
 
 @dataclass(frozen=True, eq=False)
 class AveragePool:
-    """The mean of each window of a map, by the rule of a platform of golden.platforms; padding does not count."""
+    """The mean of each window of a map; padding does not count.
+
+    platform : whose rule it is, a name of golden.platforms; None: the exact mean, ties to even, on the grid of the
+        inputs.
+
+    Raises ValueError without a platform for another grid of the outputs.
+    """
 
     name: str
     window: Window
-    platform: str
     x: Grid = field(repr=False)
     y: Grid = field(repr=False)
+    platform: str | None = None
+
+    def __post_init__(self):
+        if self.platform is None and not self.x.same(self.y):
+            raise ValueError(f"layer {self.name}: a mean without a platform has the grid of its inputs")
 
     def run(self, codes) -> np.ndarray:
         """Output codes, int64, [B, OH, OW, C]."""
@@ -195,6 +205,9 @@ class AveragePool:
 
     def _means(self, taken):
         """Those of the last axis."""
+        if self.platform is None:
+            exact = pooling.mean((taken - self.x.zero_point).sum(axis=-1), taken.shape[-1], "half_even")
+            return np.asarray(exact, np.int64) + self.x.zero_point
         return platforms.average_pool(
             self.platform,
             taken,
@@ -207,7 +220,11 @@ class AveragePool:
         )
 
     def fake(self, values) -> np.ndarray:
-        return self.y.values(self.y.codes(mean(self.window, values)))
+        means = mean(self.window, values)
+        if self.platform is not None:
+            return self.y.values(self.y.codes(means))
+        steps = np.rint(means / self.y.scale.astype(np.float64))  # in float32 a tie may not be one
+        return self.y.values(np.clip(steps + self.y.zero_point, *self.y.fmt.code_range).astype(np.int64))
 
 
 def mean(window: Window, values) -> np.ndarray:

@@ -51,7 +51,7 @@ def every_kind() -> Network:
         conv,
         MaxPool("m", Window((2, 2), stride=(2, 1), padding=((0, 0), (0, 1)))),
         depthwise,
-        AveragePool("a", Window((2, 3)), "tflite-micro", signed, mean),
+        AveragePool("a", Window((2, 3)), signed, mean, "tflite-micro"),
         Reshape("flat", (-1,)),
         dense,
         Rescale("rescale", "tflite-micro", dense.y, wide),

@@ -57,7 +57,7 @@ def convolutions():
     size = {"cols": 3, "lanes": 2}
     layers = [
         product("conv", 9 * 2, 4, INT4, INT4, window, requantize="shift", output=UINT4, rows=2, **size),
-        AveragePool("mean", Window((2, 2)), "tflite-micro", *[_grid(UINT4)] * 2),
+        AveragePool("mean", Window((2, 2)), *[_grid(UINT4)] * 2, "tflite-micro"),
         product(
             "apart", 4, 4, UINT4, INT4, Window((2, 2)), array="vector", rows=1, requantize="shift", output=INT4, **size
         ),

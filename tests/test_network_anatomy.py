@@ -426,7 +426,7 @@ def convolutions(seed=3):
         product_of(real.layers[0], grids[0], grids[1]),
         real.layers[1],
         product_of(real.layers[2], grids[1], grids[2], array="vector", rows=1),
-        AveragePool("mean", real.layers[3].window, "tflite-micro", grids[2], grids[2]),
+        AveragePool("mean", real.layers[3].window, grids[2], grids[2], "tflite-micro"),
         real.layers[4],
         replace(last, spec=spec, y=sum_grid(spec, last.x, last.w)),
     )

@@ -71,7 +71,7 @@ def test_a_convolutional_network_by_hand():
         product("conv", 9 * 2, 4, window=window, requantize="shift", output=INT4),
         MaxPool("max", pool),
         product("apart", 9, 8, INT4, INT4, window, array="vector", rows=1, requantize="shift", output=UINT8),
-        AveragePool("mean", pool, "tflite-micro", Grid(UINT8), Grid(UINT8)),
+        AveragePool("mean", pool, Grid(UINT8), Grid(UINT8), "tflite-micro"),
         Reshape("flat", (-1,)),
         product("last", 8 * 2 * 2, 3, UINT8, INT4),
     ]

@@ -39,7 +39,7 @@ LAYERS = (
     product("conv", 18, 4, Window((2, 3), stride=(2, 1), dilation=(1, 2), padding=((1, 0), (2, 1)))),
     MaxPool("m", Window((2, 2), stride=(1, 2), padding=((0, 1), (0, 0)))),
     vector("dw", 4, 8, Window((2, 2))),
-    AveragePool("a", Window((1, 2)), "tflite-micro", CODES, CODES),
+    AveragePool("a", Window((1, 2)), CODES, CODES, "tflite-micro"),
     Reshape("r", (-1, 4)),
     product("fc", 4, 5),
 )

@@ -1,5 +1,7 @@
 """Layers of a quantized network against loops over plain numbers, and a whole trained network against its own model."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -69,11 +71,40 @@ def test_pools_leave_padding_out():
     window = Window((2, 2), padding=((0, 0), (1, 1)))
     assert MaxPool("m", window).run(x)[0, 0, :, 0].tolist() == [-1, -1, -2, -3]
     grid = Grid(INT8, np.float32(0.5), 1)
-    layer = AveragePool("a", window, "tflite-micro", grid, grid)
+    layer = AveragePool("a", window, grid, grid, "tflite-micro")
     apart = [[-7, -1], [-7, -5, -1, -2], [-5, -9, -2, -3], [-9, -3]]
     expected = [int(platforms.average_pool("tflite-micro", np.array(one))) for one in apart]
     assert layer.run(x)[0, 0, :, 0].tolist() == expected == [-4, -4, -5, -6]
     assert layer.fake(grid.values(x))[0, 0, :, 0].tolist() == [-2.5, -2.5, -3.0, -3.5]
+
+
+@pytest.mark.parametrize("fmt", ["uint8", "int4", "int16"])
+@pytest.mark.parametrize("kernel", [(2, 2), (3, 2), (5, 3)])
+def test_a_mean_without_a_platform_is_rounded_once_ties_to_even(fmt, kernel):
+    """Of numbers less the zero point, by fractions; fake quantization gives the same, ties too."""
+    rng = np.random.default_rng(12)
+    grid = Grid(parse(fmt), np.float32(0.1), 3)
+    x = rng.integers(grid.fmt.code_range[0], grid.fmt.code_range[1] + 1, (3, 11, 9, 2))
+    layer = AveragePool("a", Window(kernel, padding=((1, 0), (0, 1))), grid, grid)
+    inside = np.pad(np.ones((11, 9), bool), ((1, 0), (0, 1)))
+    padded = np.pad(x, ((0, 0), (1, 0), (0, 1), (0, 0)))
+
+    def mean(b, i, j, c):
+        area = slice(i, i + kernel[0]), slice(j, j + kernel[1])
+        given = (padded[b, *area, c][inside[area]] - 3).tolist()
+        return round(Fraction(sum(given), len(given))) + 3
+
+    y = layer.run(x)
+    assert y.tolist() == [
+        [[[mean(b, i, j, c) for c in range(2)] for j in range(y.shape[2])] for i in range(y.shape[1])] for b in range(3)
+    ]
+    assert layer.fake(grid.values(x)).tolist() == grid.values(y).tolist()
+
+
+def test_a_mean_without_a_platform_keeps_its_grid():
+    with pytest.raises(ValueError) as error:
+        AveragePool("a", Window((2, 2)), Grid(INT8), Grid(INT8, np.float32(2)))
+    assert str(error.value) == "layer a: a mean without a platform has the grid of its inputs"
 
 
 def test_shapes():

@@ -74,7 +74,7 @@ def test_ranges_that_come_with_the_data_are_not_learned():
 def test_pools_with_dilation_are_not_trained():
     grid = Grid(parse("uint8"))
     with pytest.raises(ValueError) as raised:
-        QuantAveragePool(AveragePool("p", Window((2, 2), dilation=(2, 1)), "tflite-micro", grid, grid))
+        QuantAveragePool(AveragePool("p", Window((2, 2), dilation=(2, 1)), grid, grid))
     assert str(raised.value) == "layer p: a pool is trained with dilation (1, 1), not (2, 1)"
 
 

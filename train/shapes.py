@@ -45,7 +45,7 @@ class QuantAveragePool(nn.Module):
 
     def lowered(self, x: Grid) -> AveragePool:
         y = Grid(self.layer.y.fmt, np.asarray(x.scale * self.ratio), self.layer.y.zero_point)
-        return AveragePool(self.name, self.layer.window, self.layer.platform, x, y)
+        return AveragePool(self.name, self.layer.window, x, y, self.layer.platform)
 
 
 def _moved(layer, values):

@@ -131,7 +131,7 @@ def waiting_pool(node: Node, name: str, window: Window, x: Grid, platform: str) 
     def made(y, clip):
         if clip is not None:
             raise node.refused("has bounds on its outputs, which average pools do not take")
-        return AveragePool(name, window, platform, x, y)
+        return AveragePool(name, window, x, y, platform)
 
     return Waiting(node, made)
 

@@ -15,7 +15,6 @@ from .recipe import EXACT, Recipe
 from .weight_range import levels
 
 INPUT = ""
-DEFAULT_POOL = "tflite-micro"
 _TFLITE = ("tflite", "litert", "cmsis", "tosa")
 
 
@@ -139,11 +138,12 @@ def _of(values, taker, recipe):
 
 
 def _pooled(layer, x, values, taker, recipe):
-    """The grid after the platform's average pool: x where that works on codes, a multiple of its scale, or its own."""
-    name = recipe.platform or DEFAULT_POOL
-    rule = PLATFORMS[name].pool
+    """The grid after an average pool: x where it works on codes, a multiple of its scale, or one of its own."""
+    if recipe.platform is None:
+        return x
+    rule = PLATFORMS[recipe.platform].pool
     if rule is None:
-        raise ValueError(f"layer {layer.name}: platform {name!r} has no rule for average pooling")
+        raise ValueError(f"layer {layer.name}: platform {recipe.platform!r} has no rule for average pooling")
     if rule == "float32":
         return _of(values, taker, recipe)
     return _shifted(layer, x) if rule == "shift" else x

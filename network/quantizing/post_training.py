@@ -8,7 +8,7 @@ from ..layers import AveragePool, Dequantize, Quantize
 from ..network import Network
 from ..shapes import Transpose
 from .adaround import adaptively_rounded
-from .calibration import DEFAULT_POOL, INPUT, calibrated
+from .calibration import INPUT, calibrated
 from .correction import DATA, Data, bias_corrected
 from .dynamic import dynamic_product
 from .equalize import equalized
@@ -126,7 +126,7 @@ def _check_columns(network, grid):
 def _pool(layer, x, y, recipe):
     if x.scale.ndim:
         raise ValueError(f"layer {layer.name}: exact sums of a scale per column are not pooled; give output a format")
-    return AveragePool(layer.name, layer.window, recipe.platform or DEFAULT_POOL, x, y)
+    return AveragePool(layer.name, layer.window, x, y, recipe.platform)
 
 
 def _free(name, taken):

@@ -137,7 +137,7 @@ def _pool_window(operator):
 
 def _average_pool(operator, platform):
     found = _pool_window(operator)
-    return AveragePool(operator.name, found, platform, same_grid(operator), same_grid(operator))
+    return AveragePool(operator.name, found, same_grid(operator), same_grid(operator), platform)
 
 
 def _max_pool(operator, platform):
