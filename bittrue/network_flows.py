@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from network.arrays import Array
+from network.dynamic import RealEntry
 from network.qdq.write import qdq
+from network.qdq.write_dynamic import dynamic_onnx
 from network.quantizing.post_training import quantize
 from network.quantizing.recipe import Recipe
 
@@ -66,8 +68,9 @@ def _store(out, network, source, progress, *, models, recipe=None):
     with progress.step(f"writing {out}"):
         with as_input_error(ValueError):
             spent = costs(network)
+        write = dynamic_onnx if isinstance(network.entry, RealEntry) else qdq
         try:
-            models = {QDQ: qdq(network).SerializeToString(deterministic=True), **models}
+            models = {QDQ: write(network).SerializeToString(deterministic=True), **models}
         except ValueError as error:
             notes.append(f"no {QDQ}: {error}")
         opened = create_network(out, network, source=source, recipe=recipe, models=models)

@@ -3,7 +3,8 @@
 network.toml              the layers in order, their attributes and grids; where it came from; sha256 of all parts
 layers/NAME/design.toml   the resolved spec of a product, as bittrue generate takes it
 layers/NAME/arrays.npz    what bittrue simulate takes beside `a`: w, bias, ...
-model.onnx                the same network as an ONNX model with QuantizeLinear and DequantizeLinear, where it has one
+model.onnx                the same network as an ONNX model, with QuantizeLinear and DequantizeLinear or, of dynamic
+                          quantization, DynamicQuantizeLinear and products of integers; where ONNX has such
 float.onnx                the float model that it was made of
 quantize.toml             the recipe that it was made by
 build/                    build folders and runs of its products, as bittrue evaluate leaves them

@@ -6,6 +6,7 @@ import numpy as np
 
 from golden.blocks import decoded_scales, spread
 from golden.formats import Codebook
+from golden.ops import exact_dtype
 from golden.scale_formats import PowerScale
 
 from .grid import Grid
@@ -27,22 +28,32 @@ class QuantizedWeights:
         return PowerScale(*self.spec_fields["scale_range"]) if isinstance(fmt, PowerScale) else fmt
 
     @property
+    def integers(self) -> np.ndarray:
+        """What the codes stand for in steps of the grid, exact: less their zero points, times the scales of their
+        blocks; [K, N], int64, or Python integers where those are wider."""
+        zero, block = self.grid.zero_point, self.spec_fields.get("block", 0)
+        decoded = self._decoded
+        if "w_block_zero_point" in self.arrays:
+            zero = spread(self.arrays["w_block_zero_point"], block, len(decoded))
+        values = decoded - zero
+        if self.scale_fmt is None:
+            return values
+        scales = spread(decoded_scales(self.scale_fmt, self.arrays["w_block_scale"]), block, len(values))
+        most = int(np.abs(values).max()) * int(np.abs(scales).max())
+        dtype = exact_dtype(-most, most)
+        return values.astype(dtype) * scales.astype(dtype)
+
+    @property
+    def _decoded(self):
+        codes, fmt = self.arrays["w"], self.grid.fmt
+        if not isinstance(fmt, Codebook):
+            return fmt.decode(codes)
+        return fmt.lookup(np.broadcast_to(self.arrays["w_codebook"], (codes.shape[1], fmt.entries)), codes)
+
+    @property
     def real(self) -> np.ndarray:
         """The real numbers [K, N], float64, that the codes stand for."""
-        codes, fmt, block = self.arrays["w"], self.grid.fmt, self.spec_fields.get("block", 0)
-        if isinstance(fmt, Codebook):
-            tables = np.broadcast_to(self.arrays["w_codebook"], (codes.shape[1], fmt.entries))
-            decoded = fmt.lookup(tables, codes)
-        else:
-            decoded = fmt.decode(codes)
-        zero = self.grid.zero_point
-        if "w_block_zero_point" in self.arrays:
-            zero = spread(self.arrays["w_block_zero_point"], block, len(codes))
-        values = (decoded - zero).astype(np.float64)
-        if self.scale_fmt is not None:
-            scales = decoded_scales(self.scale_fmt, self.arrays["w_block_scale"]).astype(np.float64)
-            values = values * spread(scales, block, len(codes))
-        return values * self.grid.scale.astype(np.float64)
+        return self.integers.astype(np.float64) * self.grid.scale.astype(np.float64)
 
     def with_codes(self, w) -> "QuantizedWeights":
         """The same scales and tables with other codes [K, N]."""

@@ -148,10 +148,15 @@ def test_a_layer_s_design_makes_its_hardware(here):
 def test_sums_that_leave_exact_and_dynamic_activations(here):
     done(*WORDS, "--output", "exact")
     assert str(open_network(Path("q")).network.grids[-1].fmt) != "int8"
-    said = json.loads(done(*WORDS, "--activation-range", "dynamic", "--json"))
-    assert said["notes"] == ["no model.onnx: layer input: activations that are quantized as they come are not written"]
+    dynamic = (*WORDS, "--activation-range", "dynamic", "--json")
+    said = json.loads(done(*dynamic))
+    assert said["notes"] == []
     assert [one["kind"] for one in said["costs"]["layers"] if one["cycles"]] == ["dynamic conv 3x3", "dynamic dense"]
-    assert not Path("q/model.onnx").exists()
+    x, network = examples(50, seed=9)["x"], open_network(Path("q")).network
+    assert reference(onnx.load("q/model.onnx"), x).tolist() == network.run(x).tolist()
+    said = json.loads(done(*dynamic, "--activations", "float6_e2m3fn"))
+    told = "no model.onnx: layer conv1: activations must be of a type of ONNX's, not float6_e2m3fn"
+    assert said["notes"] == [told] and not Path("q/model.onnx").exists()
 
 
 FLAG_ERRORS = {

@@ -222,7 +222,7 @@ def test_what_is_told_beside_the_network():
 INT8 = Grid(parse("int8"))
 EXACT = product("int8", "int8", {"w": np.eye(3, dtype=int)})
 REFUSED = {
-    "layer input: activations that are quantized as they come are not written": lambda: quantize(
+    "layer input: it has no codes; network.qdq.write_dynamic writes dynamic networks": lambda: quantize(
         MLP, [X], Recipe(activations="int8", activation_range="dynamic")
     ),
     "layer s: Softmax of codes is not written as ONNX": lambda: Network(

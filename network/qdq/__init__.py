@@ -1,1 +1,1 @@
-"""Writing a network of codes as an ONNX model in QDQ format."""
+"""Writing networks as ONNX models: those of codes in QDQ format, dynamic ones with products of integers."""

@@ -8,6 +8,7 @@ from onnx import TensorProto
 from golden.blocks import decoded_scales
 from golden.formats import Codebook, Integer
 
+from ..dynamic import DynamicProduct
 from ..layers import Product
 from .building import Building
 from .types import FLOAT8, holding, is_numbers, stored
@@ -40,7 +41,7 @@ class Arrangement:
         return building.aside("Transpose", [shaped], f"{name}_turned", perm=[3, 2, 0, 1])
 
 
-def arrangement(layer: Product) -> Arrangement:
+def arrangement(layer: Product | DynamicProduct) -> Arrangement:
     """That of a layer: as many channels as fill K, one of a depthwise convolution."""
     if layer.window is None:
         return Arrangement()

@@ -4,8 +4,6 @@ Each quantized tensor is QuantizeLinear and DequantizeLinear, each weight Dequan
 between them are the real operators. Formats narrower than ONNX's are kept by Clip. docs/networks.md says what is lost.
 """
 
-import json
-
 import numpy as np
 import onnx
 
@@ -16,11 +14,12 @@ from ..layers import AveragePool, Product, Quantize
 from ..network import Network
 from ..shapes import MaxPool, Reshape, Transpose
 from .building import Building
+from .designs import designs
+from .laid_out import MAPS, LaidOut, window_attributes
 from .step_nodes import add_steps
 from .types import FLOAT8, stored
 from .weight_nodes import real_weights
 
-FIELDS = ("activations", "weights", "array", "rows", "cols", "lanes", "depth", "requantize", "rounding", "platform")
 _ACTIVATIONS = (8, 16)
 _BIAS = (-(1 << 31), (1 << 31) - 1)
 
@@ -35,19 +34,16 @@ def qdq(network: Network) -> onnx.ModelProto:
 
 
 class _Writer:
-    """`axes`: which axis of the network's tensor each axis of the model's is."""
-
     def __init__(self, network: Network):
         self.network = network
         self.building = Building("x")
-        self.shape = tuple(network.shape)
-        self.axes = tuple(range(len(self.shape) + 1))
+        self.laid = LaidOut(self.building, network.shape)
         self.grid: Grid | None = None
 
     def model(self) -> onnx.ModelProto:
         entry, exit = self.network.entry, self.network.exit
         if not isinstance(entry, Quantize):
-            raise ValueError(f"layer {entry.name}: activations that are quantized as they come are not written")
+            raise ValueError(f"layer {entry.name}: it has no codes; network.qdq.write_dynamic writes dynamic networks")
         add_steps(self.building, entry.before, entry.name)
         self.quantize(entry.name, entry.y, entry.y.fmt.code_range if not entry.narrow else _narrow(entry.y.fmt))
         for layer in self.network.layers:
@@ -55,9 +51,9 @@ class _Writer:
                 self._layer(layer)
             except ValueError as error:
                 raise ValueError(f"layer {layer.name}: {error}") from None
-        self.lie(tuple(range(len(self.shape) + 1)), exit.name)
+        self.lie(self.laid.plain, exit.name)
         add_steps(self.building, exit.after, exit.name)
-        ends = ("x", self.network.shape), ("y", self.shape)
+        ends = ("x", self.network.shape), ("y", self.laid.shape)
         return self.building.model(self.network.name, *ends, _metadata(self.network))
 
     def _layer(self, layer):
@@ -71,10 +67,11 @@ class _Writer:
                 self._pool(layer, "MaxPool")
                 self._again(layer.name)
             case Transpose():
-                self.axes = tuple(layer.axes.index(one) for one in self.axes)
-                self.shape = tuple(self.shape[one - 1] for one in layer.axes[1:])
+                self.laid.transposed(layer)
             case Reshape():
-                self._reshape(layer)
+                self.lie(self.laid.plain, layer.name)
+                self.laid.reshaped(layer)
+                self._again(layer.name)
             case _:
                 raise ValueError(f"{type(layer).__name__} of codes is not written as ONNX")
 
@@ -126,12 +123,8 @@ class _Writer:
 
     def lie(self, axes, name: str):
         """Makes the model's tensor lie so, axes of the network's tensor."""
-        if axes == self.axes:
-            return
-        perm = [self.axes.index(one) for one in axes]
-        self.building.add("Transpose", name=f"{name}_transpose", perm=perm)
-        self.axes = axes
-        self._again(f"{name}_transpose")
+        if self.laid.lie(axes, name):
+            self._again(f"{name}_transpose")
 
     def _again(self, name):
         """Codes behind what moves elements are quantized once more, on the same grid: so runtimes move codes."""
@@ -139,20 +132,11 @@ class _Writer:
             fmt = stored(self.grid.fmt.width, signed=self.grid.fmt.signed, widths=_ACTIVATIONS)[0]
             self.quantize(name, self.grid, fmt.code_range)
 
-    def _reshape(self, layer):
-        self.lie(tuple(range(len(self.shape) + 1)), layer.name)
-        self.shape = tuple(int(one) for one in np.empty((1, *self.shape), bool).reshape(1, *layer.shape).shape[1:])
-        self.axes = tuple(range(len(self.shape) + 1))
-        shape = self.building.constant(np.array([0, *self.shape]), f"{layer.name}_shape")
-        self.building.add("Reshape", shape, name=layer.name)
-        self._again(layer.name)
-
     # layers
 
     def _pool(self, layer, operator, **attributes):
-        self.lie((0, 3, 1, 2), layer.name)
-        self.building.add(operator, name=layer.name, **_window(layer.window), **attributes)
-        self.shape = (*layer.window.places(self.shape[:2]), self.shape[2])
+        self.lie(MAPS, layer.name)
+        self.laid.pooled(layer, operator, **attributes)
 
     def _averaged(self, layer):
         """A mean does not leave the codes of its own grid."""
@@ -169,7 +153,7 @@ class _Writer:
             raise ValueError("activations of two codes are not written")
         self._sums(layer)
         if layer.real is not None:
-            add_steps(self.building, layer.real.before, layer.name, self._behind)
+            add_steps(self.building, layer.real.before, layer.name, self.laid.behind)
         elif spec.activation != "none":
             self._activation(layer.name, spec.activation)
         if spec.requantize == "none":
@@ -178,11 +162,6 @@ class _Writer:
         if spec.clip is not None and spec.clip != spec.y.code_range:
             self._real_clip(layer.name, layer.y, spec.clip, spec.y.code_range)
         self.quantize(layer.name, layer.y, layer.y.fmt.code_range)
-
-    @property
-    def _behind(self):
-        """How many axes the model's tensor has behind the channels."""
-        return len(self.shape) - self.axes.index(len(self.shape))
 
     def _activation(self, name, activation):
         if activation == "relu":
@@ -193,13 +172,14 @@ class _Writer:
     def _sums(self, layer):
         weights, name = real_weights(self.building, layer), layer.name
         if layer.window is not None:
-            self.lie((0, 3, 1, 2), name)
-            group = self.shape[2] if layer.spec.array == "vector" else 1
-            self.building.add("Conv", weights, *self._bias(layer), name=name, group=group, **_window(layer.window))
-            self.shape = (*layer.window.places(self.shape[:2]), layer.columns)
+            self.lie(MAPS, name)
+            placed = window_attributes(layer.window)
+            group = self.laid.shape[2] if layer.spec.array == "vector" else 1
+            self.building.add("Conv", weights, *self._bias(layer), name=name, group=group, **placed)
+            self.laid.windowed(layer.window, layer.columns)
             return
-        self.lie(tuple(range(len(self.shape) + 1)), name)
-        if len(self.shape) == 1:
+        self.lie(self.laid.plain, name)
+        if len(self.laid.shape) == 1:
             self.building.add("Gemm", weights, *self._bias(layer), name=name)
         elif layer.spec.block or str(layer.spec.weights) in FLOAT8:
             self._flat_gemm(layer, weights)
@@ -207,11 +187,11 @@ class _Writer:
             self.building.add("MatMul", weights, name=name)
             for bias in self._bias(layer):
                 self.building.add("Add", bias, name=f"{name}_bias_add")
-        self.shape = (*self.shape[:-1], layer.columns)
+        self.laid.shape = (*self.laid.shape[:-1], layer.columns)
 
     def _flat_gemm(self, layer, weights):
         """All rows of [B, ..., K] at once: a MatMul of such weights onnxruntime takes for one of codes, and fails."""
-        shapes = [-1, self.shape[-1]], [-1, *self.shape[:-1], layer.columns]
+        shapes = [-1, self.laid.shape[-1]], [-1, *self.laid.shape[:-1], layer.columns]
         flat, back = (self.building.constant(np.array(one), f"{layer.name}_shape") for one in shapes)
         self.building.add("Reshape", flat, name=f"{layer.name}_rows")
         self.building.add("Gemm", weights, *self._bias(layer), name=layer.name)
@@ -233,27 +213,12 @@ class _Writer:
         return [self.building.aside("DequantizeLinear", given, f"{name}_real", **where)]
 
 
-def _window(window):
-    """Attributes; dilations only where there are some: onnxruntime cannot fuse average pools that say so."""
-    (top, bottom), (left, right) = window.padding
-    found = {"kernel_shape": window.kernel, "strides": window.stride, "pads": [top, left, bottom, right]}
-    return found | ({"dilations": window.dilation} if window.dilation != (1, 1) else {})
-
-
 def _narrow(fmt: Format):
     lo, hi = fmt.code_range
     return lo + fmt.signed, hi - (not fmt.signed)
 
 
 def _metadata(network):
-    """The platforms of the products, and of each product its design, as JSON."""
+    """The platforms of the products, and of each product its design."""
     platforms = sorted({layer.spec.platform for layer in network.products if layer.spec.platform is not None})
-    designs = {
-        f"layer.{layer.name}": json.dumps({one: _told(getattr(layer.spec, one)) for one in FIELDS})
-        for layer in network.products
-    }
-    return {"platform": ", ".join(platforms), "quantizer": network.entry.quantizer, **designs}
-
-
-def _told(value):
-    return value if isinstance(value, str | int | None) else str(value)
+    return {"platform": ", ".join(platforms), "quantizer": network.entry.quantizer, **designs(network.products)}
