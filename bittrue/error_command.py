@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from network.dynamic import RealEntry
 from network.errors.anatomy import BATCH, Anatomy, anatomy
 from network.errors.histograms import CodeHistogram, histograms
 from network.errors.reference import compared
@@ -17,13 +18,13 @@ from . import error_report as report
 from .app import Json, Quiet, app, show
 from .data import read_examples
 from .errors import InputError, as_input_error
+from .evaluate import BATCH_ELEMENTS
 from .models import read_onnx_model
 from .network_folder import NetworkFolder, open_network
 from .network_toml import folder_names
 from .plots import causes_plot, check_plots_place, histogram_plot, sqnr_plot, write_plots
 from .progress import Progress
 
-BATCH_ELEMENTS = 1 << 22
 OWN = "the network's own real numbers"
 
 
@@ -77,22 +78,24 @@ def errors(
     text = (
         report.anatomy_report(found.anatomy, found.reference)
         if layer is None
-        else report.layer_report(_named(found.anatomy, layer), found.of_layer(layer))
+        else report.layer_report(found.anatomy, layer, found.of_layer(layer))
     )
     show(text, report.as_json(found.anatomy, found.histograms, found.reference), quiet=quiet, as_json=as_json)
-
-
-def _named(found, name):
-    return next(one for one in (found.entry, *found.layers) if one.name == name)
 
 
 def examined(opened: NetworkFolder, x, progress: Progress) -> Found:
     """The anatomy of a stored network on examples. Raises InputError."""
     real, told = real_network(opened)
-    network, batch = opened.network, max(1, min(BATCH, BATCH_ELEMENTS // most_elements(opened.network)))
+    network, batch = opened.network, _batch(opened.network)
     with progress.step("exchanging ingredients"), as_input_error(ValueError, prefix=str(opened.path)):
         found = anatomy(network, x, real, batch=batch)
         return Found(found, histograms(network, x, real, batch=batch), told)
+
+
+def _batch(network):
+    """Examples at a time; where ranges are those of the batch as many as bittrue evaluate takes."""
+    most = max(1, BATCH_ELEMENTS // most_elements(network))
+    return most if isinstance(network.entry, RealEntry) else min(BATCH, most)
 
 
 def real_network(opened: NetworkFolder) -> tuple[FloatNetwork | None, str]:

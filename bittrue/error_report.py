@@ -1,12 +1,13 @@
 """What `bittrue errors` prints: rich renderables for people, plain data for scripts."""
 
+from collections import Counter
 from math import isfinite
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from network.errors.anatomy import Anatomy, Change, LayerErrors, shares
+from network.errors.anatomy import Anatomy, Change, shares
 from network.errors.exchange import CAUSES, GROUPS
 from network.errors.histograms import CodeHistogram
 from network.measure import Error
@@ -18,7 +19,8 @@ INPUTS = "inputs"
 
 def anatomy_report(found: Anatomy, reference: str):
     """All layers, and what of the outputs' error comes from where."""
-    about = f"{found.examples} examples, golden against {reference}; rms and largest in steps of each layer's output"
+    unit = "in steps of each layer's output" if found.on_grids else "as real numbers, which layers give"
+    about = f"{found.examples} examples, golden against {reference}; rms and largest {unit}"
     if not found.weights_known:
         about += "; weights and biases count as exact"
     return Group(Text(about), _layers(found), Text("\n" + _outputs(found)), _places(found))
@@ -58,10 +60,12 @@ def percent(share) -> str:
 
 def _outputs(found):
     told, noise = f"outputs: SQNR {decibels(found.output.sqnr)}", found.output.noise
-    most = max(found.chain, key=lambda one: one.growth)
-    if noise and most.growth > 0:
-        share = percent(most.growth / noise)
-        told += f"; {share} % of the squared error comes from {most.cause} of {most.place or INPUTS}"
+    growths = Counter()
+    for change in found.chain:
+        growths[change.place, CAUSES[change.cause]] += change.growth
+    (place, group), growth = max(growths.items(), key=lambda one: one[1])
+    if noise and growth > 0:
+        told += f"; {percent(growth / noise)} % of the squared error comes from {group} of {place or INPUTS}"
     return f"{told}; shares in percent:"
 
 
@@ -78,13 +82,15 @@ def _places(found):
     return table
 
 
-def layer_report(layer: LayerErrors, histograms: list[CodeHistogram]):
+def layer_report(found: Anatomy, name: str, histograms: list[CodeHistogram]):
     """One layer alone, exchange by exchange, and its numbers against its codes."""
-    parts = [] if layer.local is None else [_exchanges(layer, layer.local)]
+    layer = next(one for one in (found.entry, *found.layers) if one.name == name)
+    unit = "in steps of its output" if found.on_grids else "as real numbers"
+    parts = [] if layer.local is None else [_exchanges(layer, layer.local, unit)]
     return Group(*parts, *(part for one in histograms for part in _histogram(one)))
 
 
-def _exchanges(layer, local):
+def _exchanges(layer, local, unit):
     headers = ("of", "exchange", "mean", "rms", "largest", "outputs changed", "share %")
     table = Table(*headers, box=None)
     for change in layer.changes:
@@ -94,7 +100,7 @@ def _exchanges(layer, local):
         table.add_row(Text(change.place or INPUTS), change.cause, *numbers, count, percent(share))
     whole = (f"{number:.4g}" for number in (local.mean, local.rms, local.largest))
     table.add_row("all", "", *whole, f"{local.differing} of {local.count}", percent(float(bool(local.noise))))
-    about = f"layer {layer.name} alone, SQNR {decibels(local.sqnr)}; changes in steps of its output"
+    about = f"layer {layer.name} alone, SQNR {decibels(local.sqnr)}; changes {unit}"
     return Group(Text("\n" + about), table)
 
 
@@ -121,6 +127,7 @@ def as_json(found: Anatomy, histograms: tuple[CodeHistogram, ...], reference: st
         "examples": found.examples,
         "reference": reference,
         "weights_known": found.weights_known,
+        "in_steps": found.on_grids,
         "groups": CAUSES,
         "layers": [_layer_json(layer) for layer in (found.entry, *found.layers)],
         "outputs": _error_json(found.output),

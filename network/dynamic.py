@@ -78,26 +78,32 @@ class DynamicProduct:
 
     def outputs(self, y, values) -> np.ndarray:
         """What becomes of the array's outputs y [M, N] for these activations, float32 [B, ..., N]."""
-        a_scale = self.taken(values).scale
-        if self.spec.is_float_sum:
-            sums = float32_values(y)
-        else:
-            sums, a_scale = np.asarray(y).astype(np.float32), np.ldexp(a_scale, -self.spec.activations.fraction)
-        return self._finished(sums * (a_scale * self.w_scale) + self.bias, values)
+        sums = self.sums(y).astype(np.float32)
+        return self.finished(sums * (self.a_scale(values) * self.w_scale) + self.bias, values)
 
     def fake(self, values) -> np.ndarray:
         """The same in float64 on the real numbers that codes stand for."""
-        rows = self.taken(values).values
-        return self._finished(self._sums(rows), values)
+        return self.finished(self.real_sums(self.taken(values).values, self.weights.real) + self.bias, values)
 
-    def _sums(self, rows):
-        w = self.weights.real
-        return (np.einsum("...kn,kn->...n", rows, w) if self.spec.array == "vector" else rows @ w) + self.bias
+    def real_sums(self, rows, w) -> np.ndarray:
+        """Sums [..., N] of real rows and real weights [K, N], in float64."""
+        w = np.asarray(w, np.float64)
+        return np.einsum("...kn,kn->...n", rows, w) if self.spec.array == "vector" else rows @ w
 
-    def _finished(self, sums, values):
+    def finished(self, sums, values) -> np.ndarray:
+        """The activation of sums [M, N], or [B, ..., N], with their biases, for these activations: [B, ..., N]."""
         y = np.clip(sums, *BOUNDS[self.activation])
         rows = self.rows(values)
         return y.reshape(*rows.shape[: -2 if self.spec.array == "vector" else -1], -1)
+
+    def sums(self, y) -> np.ndarray:
+        """The sums that the array's outputs y [M, N] are: integers, or float32."""
+        return float32_values(y) if self.spec.is_float_sum else np.asarray(y)
+
+    def a_scale(self, values) -> np.float32:
+        """What stands before the activations' part of a sum."""
+        scale = self.taken(values).scale
+        return scale if self.spec.is_float_sum else np.ldexp(scale, -self.spec.activations.fraction)
 
     @property
     def w_scale(self) -> np.ndarray:

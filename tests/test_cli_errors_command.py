@@ -136,11 +136,34 @@ def test_refused(here, message):
     assert refusal(here, "errors", *REFUSALS[message]) == message
 
 
-def test_dynamic_networks_are_refused(here, tmp_path):
-    given = ("--activations", "uint8", "--activation-range", "dynamic", "--out", tmp_path / "dynamic")
+def test_dynamic_networks(here, tmp_path):
+    """The very numbers that evaluate gives, as ranges are those of the same batch; and plots."""
+    own = tmp_path / "dynamic"
+    given = ("--weights", "int2", "--correct", "bias", "--activation-range", "dynamic", "--out", own)
     done("quantize", "model.onnx", "--calibration", "c.npz", *given)
-    message = f"{tmp_path / 'dynamic'}: network mlp: dynamic quantization is not taken apart"
-    assert refusal(here, "errors", tmp_path / "dynamic", "--data", "t.npz") == message
+    lines = done("errors", own, "--data", "t.npz", "--plots", tmp_path / "plots").splitlines()
+    assert lines[0].split("; ")[1] == "rms and largest as real numbers, which layers give"
+    assert [line.split()[0] for line in lines[-4:]] == ["fc1_gemm", "fc2_gemm", "fc3_gemm", "all"]
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {"sqnr.png", "causes.png"}
+    data = json.loads(done("errors", own, "--data", "t.npz", "--json"))
+    evaluated = json.loads(done("evaluate", own, "--data", "t.npz", "--json"))
+    golden = next(route for route in evaluated["routes"] if route["route"] == "golden")
+    assert data["outputs"]["sqnr"] == pytest.approx(golden["sqnr"], abs=1e-4) and not data["in_steps"]
+    assert sum(one["share"] for one in data["chain"]) == pytest.approx(1)
+    assert data["histograms"] == []
+    shown = done("errors", own, "--data", "t.npz", "--layer", "fc2_gemm").splitlines()
+    assert shown[1].endswith("; changes as real numbers")
+
+
+def test_the_line_on_outputs_adds_up_what_the_table_adds_up(here, tmp_path):
+    """A corrected bias takes back what weights cost."""
+    given = ("--calibration", "c.npz", "--weights", "int2", "--correct", "bias", "--out", tmp_path / "bias")
+    done("quantize", "model.onnx", *given)
+    lines = done("errors", tmp_path / "bias", "--data", "t.npz").splitlines()
+    line = next(line for line in lines if line.startswith("outputs: "))
+    share, place = line.split("; ")[1].split()[0], line.split("; ")[1].split()[-1]
+    headers, *rows = (line.split() for line in lines[lines.index(line) + 1 :])
+    assert next(row for row in rows if row[0] == place)[headers.index("weights")] == share
 
 
 def test_what_is_no_network_folder(here):

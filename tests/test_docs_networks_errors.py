@@ -27,7 +27,7 @@ def numbers(text):
 def test_transcripts_are_true():
     pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
     own = told()
-    assert len(transcript.BLOCK.findall(own)) == 3
+    assert len(transcript.BLOCK.findall(own)) == 4
     made = transcript.rerun(own)
     assert _words(made) == _words(own), "run: python -m docs.transcript docs/networks.md"
     assert numbers(made) == pytest.approx(numbers(own), rel=0.05, abs=0.3)

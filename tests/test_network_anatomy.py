@@ -558,13 +558,7 @@ def _float_sums():
     return replace(network, layers=(first, sums), exit=Dequantize("out", sums.y)), x
 
 
-def _dynamic():
-    _, real, x = dense()
-    return quantize(real, [x], Recipe(activation_range="dynamic")), x
-
-
 ERRORS = {
-    "network n: dynamic quantization is not taken apart": lambda: anatomy(*_dynamic()),
     "layer two: sums in float32 are not taken apart": lambda: anatomy(*_float_sums()),
     "inputs must have shape [B, 12] with B at least 1, not [0, 12]": lambda: anatomy(dense()[0], np.zeros((0, 12))),
     "layers of the quantized and of the float network must have the same names, not one, two and one, three": lambda: (

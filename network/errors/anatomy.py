@@ -16,18 +16,20 @@ from functools import reduce
 
 import numpy as np
 
-from ..float_network import FloatNetwork
+from ..dynamic import DynamicProduct
+from ..float_network import FloatAveragePool, FloatNetwork
 from ..functions import Function
-from ..grid import Grid
 from ..layers import AveragePool, Product, Quantize
 from ..measure import Error
 from ..network import Network
+from .dynamic_exchange import dynamic_stages, float_pool_stages, taken_stages
 from .exchange import CAUSES, GROUPS, Stages, entry_stages, function_stages, input_stages, pool_stages, product_stages
 from .reference import Reference, reference
 from .spread import Spread
 
 BATCH = 32
-COMPUTING = Product | AveragePool | Function
+ON_REALS = DynamicProduct | FloatAveragePool
+COMPUTING = Product | AveragePool | Function | ON_REALS
 INPUT = ""  # in place of a layer's name: what reaches the first layer; exchanges of a layer's inputs
 
 
@@ -36,7 +38,7 @@ class Change:
     """What one exchange does to some outputs.
 
     place : the layer, or INPUT of the network's or the layer's inputs; cause : a name of exchange.CAUSES.
-    step : the outputs after it against those before it, in steps of their grid.
+    step : the outputs after it against those before it, in steps of their grid, if they have one.
     before, after : sum of squares of the error before and after it.
     """
 
@@ -58,7 +60,7 @@ class Change:
 
 @dataclass(frozen=True)
 class LayerErrors:
-    """Errors of a layer's outputs, in steps of their grid.
+    """Errors of a layer's outputs, in steps of their grid, if they have one.
 
     accumulated : golden's outputs of the whole network against the real network's.
     local : this layer's alone, for the real network's inputs; None for layers that compute nothing.
@@ -76,10 +78,12 @@ class Anatomy:
     """Errors of the entry and of all layers, and the exchanges from the real network's outputs to golden's.
 
     weights_known : whether there was a float network, without which weights and biases count as exact.
+    on_grids : whether layers give codes, so that errors are in steps; dynamic ones give real numbers.
     """
 
     examples: int
     weights_known: bool
+    on_grids: bool
     entry: LayerErrors
     layers: tuple[LayerErrors, ...]
     chain: tuple[Change, ...] = field(repr=False)
@@ -102,11 +106,9 @@ def anatomy(network: Network, x, float_network: FloatNetwork | None = None, *, b
     """The error of a network on inputs x [B, *shape] against the float network that it was made of.
 
     Without one, against its own real numbers: fake quantization without the quantization. Real numbers are float64;
-    `batch` examples are computed at a time. Raises ValueError where the networks do not belong together, for no
-    examples, for tables, and for dynamic quantization.
+    `batch` examples are computed at a time, and share their ranges where those are dynamic. Raises ValueError where
+    the networks do not belong together, for no examples, and for tables.
     """
-    if not isinstance(network.entry, Quantize):
-        raise ValueError(f"network {network.name}: dynamic quantization is not taken apart")
     x = np.asarray(x)
     if x.shape[1:] != network.shape or not len(x):
         wanted = ", ".join(map(str, network.shape))
@@ -115,7 +117,8 @@ def anatomy(network: Network, x, float_network: FloatNetwork | None = None, *, b
     parts = [x[first : first + batch] for first in range(0, len(x), batch)]
     spreads = _spreads(real, parts)
     entry, layers, chain = reduce(_joined, (_part(network, real, spreads, part) for part in parts))
-    return Anatomy(len(x), float_network is not None, entry, tuple(layers), tuple(chain))
+    on_grids = isinstance(network.entry, Quantize)
+    return Anatomy(len(x), float_network is not None, on_grids, entry, tuple(layers), tuple(chain))
 
 
 def _joined(one, other):
@@ -154,27 +157,54 @@ def _part(network, real, spreads, x):
     values, codes = _values(real, x), network.entry.run(x)
     traced = {INPUT: codes, **network.trace(codes)}
     last = list(values)[-1]
-    chain = _Chain(values[last], network.grids[-1])
-    stages = entry_stages(network.entry, x, values[INPUT], spreads[INPUT])
-    chain.take(INPUT, stages, lambda y: real.onward(INPUT, y))
-    entry_error = Error.between(values[INPUT], network.entry.y.values(codes), network.entry.y.scale)
+    chain = _Chain(values[last], _step(network.grids[-1]))
+    if isinstance(network.entry, Quantize):
+        stages = entry_stages(network.entry, x, values[INPUT], spreads[INPUT])
+        chain.take(INPUT, stages, lambda y: real.onward(INPUT, y))
+    entry_error = _error(values[INPUT], codes, network.entry.y)
     entry = LayerErrors(network.entry.name, entry_error, entry_error)
     layers, before = [], INPUT
     for layer, grid in zip(network.layers, network.grids[1:], strict=True):
         name = layer.name
         if isinstance(layer, COMPUTING):
-            stages = layer_stages(real, layer, traced[before], spreads[name])
-            chain.take(name, stages, lambda y, name=name: real.onward(name, y))
-            _check_end(name, chain.reached, grid.values(traced[name]))
-        accumulated = Error.between(values[name], grid.values(traced[name]), grid.scale)
+            for stages in (
+                own_input_stages(real, layer, traced[before]),
+                layer_stages(real, layer, traced[before], spreads[name]),
+            ):
+                chain.take(name, stages, lambda y, name=name: real.onward(name, y))
+            _check_end(name, chain.reached, _values_of(grid, traced[name]))
+        accumulated = _error(values[name], traced[name], grid)
         layers.append(_local(real, layer, values[before], values[name], spreads[before], spreads[name], accumulated))
         before = name
     return entry, layers, chain.changes
 
 
-def layer_stages(real: Reference, layer: Product | AveragePool | Function, codes, spread: Spread) -> Stages:
-    """The exchanges of a layer for codes in."""
+def _step(grid):
+    return 1.0 if grid is None else grid.scale
+
+
+def _values_of(grid, codes):
+    """The real numbers that a layer gives: what its codes stand for, or themselves."""
+    return np.asarray(codes, np.float64) if grid is None else grid.values(codes)
+
+
+def _error(real, codes, grid):
+    return Error.between(real, _values_of(grid, codes), _step(grid))
+
+
+def own_input_stages(real: Reference, layer: COMPUTING, values) -> Stages:
+    """The exchanges of inputs that a layer itself quantizes."""
+    if isinstance(layer, DynamicProduct):
+        yield from taken_stages(layer, real.linears.get(layer.name), values)
+
+
+def layer_stages(real: Reference, layer: COMPUTING, codes, spread: Spread) -> Stages:
+    """The exchanges of a layer for codes in, or for real numbers that it makes codes of."""
     match layer:
+        case DynamicProduct():
+            return dynamic_stages(layer, real.linears.get(layer.name), codes)
+        case FloatAveragePool():
+            return float_pool_stages(layer, codes)
         case Product():
             return product_stages(layer, real.linears.get(layer.name), codes, spread)
         case AveragePool():
@@ -186,12 +216,17 @@ def _local(real, layer, x, y, x_spread, y_spread, accumulated):
     """A layer's errors, for real inputs x that give real outputs y."""
     if not isinstance(layer, COMPUTING):
         return LayerErrors(layer.name, accumulated)
-    chain = _Chain(y, layer.y)
-    chain.take(INPUT, input_stages(layer.x, x, x_spread), real.layers[layer.name].run)
-    codes = layer.x.codes(x)
+    grid = getattr(layer, "y", None)
+    chain = _Chain(y, _step(grid))
+    if isinstance(layer, ON_REALS):
+        codes = x.astype(np.float32)
+        chain.take(INPUT, own_input_stages(real, layer, codes), lambda y: y)
+    else:
+        codes = layer.x.codes(x)
+        chain.take(INPUT, input_stages(layer.x, x, x_spread), real.layers[layer.name].run)
     chain.take(layer.name, layer_stages(real, layer, codes, y_spread), lambda y: y)
-    _check_end(layer.name, chain.reached, layer.y.values(layer.run(codes)))
-    return LayerErrors(layer.name, accumulated, Error.between(y, chain.reached, layer.y.scale), tuple(chain.changes))
+    _check_end(layer.name, chain.reached, _values_of(grid, layer.run(codes)))
+    return LayerErrors(layer.name, accumulated, Error.between(y, chain.reached, _step(grid)), tuple(chain.changes))
 
 
 def _check_end(name, reached, golden):
@@ -202,9 +237,9 @@ def _check_end(name, reached, golden):
 class _Chain:
     """Exchanges, one after the other, and what each does to outputs that are y without any."""
 
-    def __init__(self, y, grid: Grid):
+    def __init__(self, y, step):
         self._exact, self._outputs, self._noise = y, y, 0.0
-        self._grid = grid
+        self._step = step
         self.reached = None
         self.changes: list[Change] = []
 
@@ -215,6 +250,6 @@ class _Chain:
             same = self.reached is not None and np.array_equal(values, self.reached)
             outputs = self._outputs if same else onward(values)
             noise = float(np.square(outputs - self._exact).sum())
-            step = Error.between(self._outputs, outputs, self._grid.scale)
+            step = Error.between(self._outputs, outputs, self._step)
             self.changes.append(Change(place, cause, step, self._noise, noise))
             self._outputs, self._noise, self.reached = outputs, noise, values

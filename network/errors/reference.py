@@ -6,6 +6,7 @@ import numpy as np
 
 from golden.formats import Integer
 
+from ..dynamic import DynamicProduct
 from ..elementwise import Step, applied
 from ..float_network import FloatNetwork, Linear
 from ..functions import Function
@@ -14,18 +15,23 @@ from ..network import Network
 from ..quantizing.equalize import equalized
 from ..quantizing.recipe import Recipe
 
+OWN = Product | DynamicProduct | AveragePool | Function
+
 
 @dataclass(frozen=True, eq=False)
 class OwnNumbers:
     """A quantized layer on real numbers: with its weights and biases as they are, its outputs not quantized."""
 
-    layer: Product | AveragePool | Function
+    layer: OWN
 
     def run(self, x) -> np.ndarray:
         """float64. Raises ValueError for a table, whose function the design does not say."""
         match self.layer:
             case Product():
                 return outputs(self.layer, self.layer.real_sums(x))
+            case DynamicProduct():
+                rows = self.layer.rows(x).astype(np.float64)
+                return self.layer.finished(self.layer.real_sums(rows, self.layer.weights.real) + self.layer.bias, x)
             case AveragePool():
                 return mean(self.layer.window, x)
         return self.layer.real(x)
@@ -94,10 +100,7 @@ def reference(network: Network, float_network: FloatNetwork | None = None) -> Re
     Raises ValueError where the layers of both do not have the same names and kinds in the same order.
     """
     if float_network is None:
-        layers = {
-            layer.name: OwnNumbers(layer) if isinstance(layer, Product | AveragePool | Function) else layer
-            for layer in network.layers
-        }
+        layers = {layer.name: OwnNumbers(layer) if isinstance(layer, OWN) else layer for layer in network.layers}
         return Reference(network.entry.before, layers, {})
     _check_alike(network, float_network)
     layers = {layer.name: layer for layer in float_network.layers}
@@ -116,7 +119,7 @@ def _check_alike(network, float_network):
         told = f"{', '.join(names)} and {', '.join(wanted)}"
         raise ValueError(f"layers of the quantized and of the float network must have the same names, not {told}")
     for layer, real in zip(*pair, strict=True):
-        if isinstance(layer, Product) != isinstance(real, Linear):
+        if isinstance(layer, Product | DynamicProduct) != isinstance(real, Linear):
             raise ValueError(f"layer {layer.name}: {_kind(layer)} does not stand for {_kind(real)}")
         if isinstance(real, Linear) and np.shape(layer.arrays["w"]) != real.w.shape:
             shapes = f"{list(np.shape(layer.arrays['w']))} and {list(real.w.shape)}"
