@@ -9,6 +9,7 @@ from golden.spec import Spec
 from hdl.cells import WITH_DSP, WITHOUT_DSP, cells, report_of
 from hdl.verilog import YosysError, to_verilog
 from network.costs import Charge
+from network.dynamic import DynamicProduct
 from network.example_shapes import example_shapes, rows
 from network.layers import Product
 from network.network import Network
@@ -51,7 +52,7 @@ class Cycles:
 
     examples: int
 
-    def of(self, layer: Product, shape) -> int:
+    def of(self, layer: Product | DynamicProduct, shape) -> int:
         """Of one product, for activations of this shape, the batch left out. Raises InputError, as `charges` does."""
         with as_input_error(ValueError, prefix=f"layer {layer.name}"):
             return placed(layer.spec, self.examples * rows(layer, shape), *np.shape(layer.arrays["w"])).cycles
@@ -60,7 +61,7 @@ class Cycles:
         """Of each product. Raises InputError for formats that no mode of a scalable array holds."""
         names = [layer.name for layer in network.layers]
         read = dict(zip(names, example_shapes(network).values(), strict=False))
-        return tuple(Charge(self.of(layer, read[layer.name])) for layer in network.products)
+        return tuple(Charge(self.of(layer, read[layer.name])) for layer in network.on_arrays)
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Luts:
 
     def charges(self, network: Network) -> tuple[Charge, ...]:
         """Of each product's array."""
-        return tuple(Charge(self.of(layer.spec)) for layer in network.products)
+        return tuple(Charge(self.of(layer.spec)) for layer in network.on_arrays)
 
 
 def _representative(spec):

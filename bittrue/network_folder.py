@@ -29,7 +29,7 @@ from .design import read_toml, to_fields, to_spec, to_toml
 from .errors import InputError, as_input_error
 from .folder import check_free, replaced
 from .network_checks import check_network
-from .network_toml import folder_names, network_of, network_table, on_arrays
+from .network_toml import folder_names, network_of, network_table
 from .npz import read_npz
 from .recipe_file import read_recipe, recipe_toml
 from .toml_file import read_bounded, table_of, written
@@ -61,7 +61,7 @@ class NetworkFolder:
     @property
     def folders(self) -> dict[str, str]:
         """The name of the folder of each product."""
-        return folder_names([layer.name for layer in on_arrays(self.network)])
+        return folder_names([layer.name for layer in self.network.on_arrays])
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -95,8 +95,8 @@ def create_network(path: Path, network: Network, *, source: dict, recipe=None, m
 
 
 def _layer_parts(network):
-    names, parts = folder_names([layer.name for layer in on_arrays(network)]), {}
-    for layer in on_arrays(network):
+    names, parts = folder_names([layer.name for layer in network.on_arrays]), {}
+    for layer in network.on_arrays:
         folder = f"layers/{names[layer.name]}"
         with as_input_error(InputError, prefix=f"layer {layer.name}"):
             parts[f"{folder}/design.toml"] = _design(layer.spec).encode()

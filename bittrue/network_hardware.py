@@ -11,7 +11,6 @@ from . import flows
 from .errors import InputError, as_input_error
 from .flows import Comparison
 from .folder import Folder, open_folder
-from .network_toml import on_arrays
 from .progress import Progress
 
 SIMULATION = {"stall": 0.0, "seed": 1, "waves": False}
@@ -60,12 +59,12 @@ def built(network: Network, out: Path, folders: dict[str, str], progress: Progre
     build folders that were edited.
     """
     check_designs(network)
-    return {layer.name: _built(layer.spec, out / folders[layer.name], progress) for layer in on_arrays(network)}
+    return {layer.name: _built(layer.spec, out / folders[layer.name], progress) for layer in network.on_arrays}
 
 
 def check_designs(network: Network):
     """Raises InputError, naming the layer, for designs that golden alone has."""
-    for layer in on_arrays(network):
+    for layer in network.on_arrays:
         with as_input_error(InputError, prefix=f"layer {layer.name}"):
             flows.check_hardware(layer.spec)
 

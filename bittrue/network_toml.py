@@ -58,11 +58,6 @@ def folder_names(names) -> dict[str, str]:
     return found
 
 
-def on_arrays(network: Network) -> tuple[Product | DynamicProduct, ...]:
-    """The layers that run on arrays: each has a folder of its own."""
-    return tuple(layer for layer in network.layers if isinstance(layer, Product | DynamicProduct))
-
-
 def network_table(network: Network) -> dict:
     """The network as plain data, without spec and arrays of its products.
 
@@ -71,7 +66,7 @@ def network_table(network: Network) -> dict:
     """
     check_kinds(network)
     entry, *layers, exit = (_layer_table(layer) for layer in network.steps)
-    folders = folder_names([layer.name for layer in on_arrays(network)])
+    folders = folder_names([layer.name for layer in network.on_arrays])
     for table in layers:
         if table["name"] in folders:
             table["folder"] = folders[table["name"]]
@@ -187,7 +182,7 @@ def _same(one, other):
 
 
 def _check_folders(network, tables):
-    names = folder_names([layer.name for layer in on_arrays(network)])
+    names = folder_names([layer.name for layer in network.on_arrays])
     for layer, table in zip(network.layers, tables, strict=True):
         if layer.name in names and table["folder"] != names[layer.name]:
             raise ValueError(f"the folder of layer {layer.name} must be {names[layer.name]}, not {table['folder']!r}")

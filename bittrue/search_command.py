@@ -98,8 +98,6 @@ def _check_count(name, value, most):
 
 def _offered(recipe, formats, activation_formats) -> tuple[LayerFormats, ...]:
     """All pairs of the formats that were given. Raises InputError for names that no recipe takes."""
-    if recipe.is_dynamic:
-        raise InputError("activation_range must not be dynamic in a search; its networks have no codes between layers")
     weights = [one.strip() for one in formats.split(",")]
     activations = [one.strip() for one in (activation_formats or recipe.activations).split(",")]
     for name, key, given in (("formats", "weights", weights), ("activation_formats", "activations", activations)):

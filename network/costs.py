@@ -10,7 +10,9 @@ from golden.extras import axis_sizes, extras
 from golden.sparsity import GROUP, KEPT
 from golden.trits import packed_bytes
 
+from .dynamic import DynamicProduct
 from .example_shapes import example_shapes, rows
+from .float_network import FloatAveragePool
 from .layers import AveragePool, Product
 from .network import Network
 from .shapes import MaxPool
@@ -44,7 +46,7 @@ class Memory:
         return sum(vars(self).values())
 
 
-def memory(layer: Product) -> Memory:
+def memory(layer: Product | DynamicProduct) -> Memory:
     """Of one product."""
     spec, (depth, columns) = layer.spec, np.shape(layer.arrays["w"])
     parameters = sum(fmt.width * max(_each(name, spec), 1) for name, fmt in spec.parameter_formats.items())
@@ -95,10 +97,10 @@ def layer_costs(network: Network) -> tuple[LayerCost, ...]:
     bits = {name: prod(shapes[name]) * (grid.fmt.width if grid else REAL_BITS) for name, grid in sizes.items()}
     found = []
     for layer in network.layers:
-        if isinstance(layer, Product):
+        if isinstance(layer, Product | DynamicProduct):
             macs = rows(layer, shapes[before]) * int(np.size(layer.arrays["w"]))
             found.append(LayerCost(layer.name, macs, memory(layer), bits[before], bits[layer.name]))
-        elif isinstance(layer, AveragePool | MaxPool):
+        elif isinstance(layer, AveragePool | FloatAveragePool | MaxPool):
             found.append(LayerCost(layer.name, 0, Memory(), bits[before], bits[layer.name]))
         before = layer.name
     return tuple(found)

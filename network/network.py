@@ -50,6 +50,11 @@ class Network:
     def products(self) -> tuple[Product, ...]:
         return tuple(layer for layer in self.layers if isinstance(layer, Product))
 
+    @property
+    def on_arrays(self) -> tuple[Product | DynamicProduct, ...]:
+        """The layers that run on arrays, those of real numbers too."""
+        return tuple(layer for layer in self.layers if isinstance(layer, Product | DynamicProduct))
+
     def trace(self, codes) -> dict[str, np.ndarray]:
         """Codes after each layer, by its name, for codes [B, *shape] of the entry. Raises ValueError."""
         found = {}

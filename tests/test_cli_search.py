@@ -116,6 +116,36 @@ def test_cycles_on_an_array_of_bit_planes(here, tmp_path):
     assert data["front"][-1]["cost"] > 2 * data["front"][0]["cost"]
 
 
+DYNAMIC = ("--activation-range", "dynamic", "--formats", "int8,int3", "--activation-formats")
+
+
+def test_dynamic_networks(here, tmp_path):
+    """Under memory the activations' format costs nothing, as real numbers are kept between layers."""
+    data = found("--budget", "memory=2600", *DYNAMIC, "uint8,uint4", out=tmp_path / "best")
+    network = open_network(tmp_path / "best").network
+    assert data["chosen"]["cost"] == memory_bits(network) <= 2600
+    formats = {
+        one.name: {"weights": str(one.spec.weights), "activations": one.activations} for one in network.on_arrays
+    }
+    assert formats == data["chosen"]["formats"] and len(data["front"]) > 3
+    assert {own["activations"] for point in data["front"] for own in point["formats"].values()} == {"uint8"}
+    assert (tmp_path / "best" / "model.onnx").exists()
+
+
+def test_dynamic_networks_on_an_array_of_bit_planes(here, tmp_path):
+    given = ("--array", "bit_serial", "--batch", "20")
+    data = found("--budget", "cycles=20000", *DYNAMIC, "uint8,uint4", *given, out=tmp_path / "best")
+    network = open_network(tmp_path / "best").network
+    assert data["chosen"]["cost"] == total(Cycles(20, "bit_serial").charges(network)) <= 20000
+    assert {own["activations"] for own in data["front"][0]["formats"].values()} == {"uint4"}
+
+
+def test_dynamic_formats_that_do_not_go_together(here):
+    given = ("--budget", "memory=9000", *DYNAMIC, "nvfp4,mxfp4", "--formats", "mxfp4", "--out", "fresh")
+    rule = "blocks of weights must be 16 long as those of activations, not 32"
+    assert refusal(here, "search", *GIVEN, *given) == f"layer fc1_gemm: {rule}"
+
+
 def test_luts(here, tmp_path, monkeypatch):
     reports = []
 

@@ -2,15 +2,19 @@
 
 import numpy as np
 import pytest
+from small_networks import linear
 from test_network_layers import as_network
 
 from examples.digits import network as digits
 from golden.formats import parse
 from golden.spec import Spec
 from network.costs import Charge, Memory, layer_costs, memory, memory_bits, memory_charges, total
+from network.float_network import FloatAveragePool, FloatNetwork
 from network.grid import Grid
 from network.layers import AveragePool, Dequantize, Product, Quantize, sum_grid
 from network.network import Network
+from network.quantizing.post_training import quantize
+from network.quantizing.recipe import LayerFormats, Recipe
 from network.shapes import MaxPool, Reshape, Window
 
 INT4, INT8, UINT8 = parse("int4"), parse("int8"), parse("uint8")
@@ -91,6 +95,25 @@ def test_a_convolutional_network_by_hand():
         Charge(kept[2], costs["last"].buffers),
     )
     assert memory_bits(made) == sum(kept) + 2048 == total(memory_charges(made))
+
+
+def test_a_dynamic_network_by_hand():
+    """Real numbers of 32 bits between layers; pools too."""
+    rng = np.random.default_rng(1)
+    layers = (
+        linear(rng, "conv", 9 * 2, 4, window=Window((3, 3))),
+        FloatAveragePool("mean", Window((2, 2), stride=(2, 2))),
+        Reshape("flat", (-1,)),
+        linear(rng, "last", 4 * 3 * 3, 3, "none"),
+    )
+    recipe = Recipe(activation_range="dynamic", weights="int4", layers={"last": LayerFormats(weights="mxfp4")})
+    made = quantize(FloatNetwork("n", (8, 8, 2), layers), [], recipe)
+    assert [(one.name, one.macs) for one in layer_costs(made)] == [("conv", 36 * 18 * 4), ("mean", 0), ("last", 36 * 3)]
+    scales = 2 * 3 * made.on_arrays[1].weights.scale_fmt.width
+    assert memory_charges(made) == (
+        Charge(18 * 4 * 4, 32 * (8 * 8 * 2 + 6 * 6 * 4)),
+        Charge(36 * 3 * 4 + scales, 32 * (36 + 3)),
+    )
 
 
 def test_pools_before_the_first_product_belong_to_it():

@@ -1,5 +1,6 @@
 """Sensitivities and mixed precision: proxies by hand, costs of the networks themselves, fronts of all assignments."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -17,6 +18,7 @@ from network.quantizing.recipe import LayerFormats, Recipe
 from network.shapes import MaxPool, Reshape, Window
 
 RECIPE = Recipe(output="exact", rows=2, cols=2, lanes=2)
+DYNAMIC = RECIPE.with_(activation_range="dynamic")
 
 
 def dense(seed=1, layers=3):
@@ -72,6 +74,28 @@ def test_what_one_layer_costs_alone(weights):
         assert found.sqnr(name) == pytest.approx(10 * np.log10(signal / noise), abs=0.01)
 
 
+@pytest.mark.parametrize("name", ["fc0", "fc2"])
+def test_what_one_dynamic_layer_costs_alone(name):
+    """Its inputs by the range of each batch, all else in float64."""
+    real, batches = dense()
+    network = quantize(real, batches, DYNAMIC.with_(weights="int4", activations="uint5"))
+    own, plain = (next(one for one in net.layers if one.name == name) for net in (network, real))
+    noise = 0.0
+    for batch in batches:
+        x = y = batch.astype(np.float64) * 0.5
+        for one in real.layers:
+            y, taken = one.run(y), x
+            if one is plain:
+                lo, hi = min(x.min(), 0), max(x.max(), 0)
+                scale = (hi - lo) / 31
+                zero = np.rint(-lo / scale)
+                taken = (np.clip(np.rint(x / scale) + zero, 0, 31) - zero) * scale
+                one = replace(one, w=own.weights.arrays["w"] * own.weights.grid.scale.astype(np.float64))
+            x = one.run(taken)
+        noise += np.square(x - y).sum()
+    assert alone(network, real, batches).noise[name] == pytest.approx(noise, rel=1e-4)
+
+
 def test_sensitivities_are_of_one_layer_at_a_time():
     real, batches = dense()
     formats = [LayerFormats(weights="int2"), LayerFormats(weights="int8", activations="uint3")]
@@ -105,15 +129,15 @@ def test_a_recipe_s_own_layers_stay_while_others_vary():
         assert one.others.tolist() == network.run(batches[0]).tolist()
 
 
-def every(real, batches, formats, charges):
+def every(real, batches, formats, charges, recipe):
     """(cost, noise) of all assignments on the front: costs of each network itself, noises of the layers' own."""
     names, points = [layer.name for layer in real.linears], []
     own = {}
     for choice in formats:
-        network = quantize(real, batches, RECIPE.with_(layers=dict.fromkeys(names, choice)))
+        network = quantize(real, batches, recipe.with_(layers=dict.fromkeys(names, choice)))
         own[choice] = alone(network, real, batches).noise
     for assigned in product(formats, repeat=len(names)):
-        network = quantize(real, batches, RECIPE.with_(layers=dict(zip(names, assigned, strict=True))))
+        network = quantize(real, batches, recipe.with_(layers=dict(zip(names, assigned, strict=True))))
         noise = 0.0
         for name, choice in zip(names, assigned, strict=True):
             noise += own[choice][name]
@@ -124,21 +148,23 @@ def every(real, batches, formats, charges):
 
 
 CASES = {
-    "weights": (dense, ["int8", "int4", "int2"], []),
-    "weights and activations": (dense, ["int6", "int3"], ["uint8", "uint4"]),
-    "convolutions": (convolutions, ["int6", "int3"], ["uint8", "uint4"]),
+    "weights": (dense, ["int8", "int4", "int2"], [], RECIPE),
+    "weights and activations": (dense, ["int6", "int3"], ["uint8", "uint4"], RECIPE),
+    "convolutions": (convolutions, ["int6", "int3"], ["uint8", "uint4"], RECIPE),
+    "dynamic": (dense, ["int6", "int3", "int2"], ["uint8", "int4"], DYNAMIC),
+    "dynamic convolutions": (convolutions, ["int6", "int3", "int2"], ["uint8"], DYNAMIC),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_front_is_that_of_all_networks(case):
-    network_of, weights, activations = CASES[case]
+    network_of, weights, activations, recipe = CASES[case]
     real, batches = network_of()
-    formats = choices(RECIPE, weights, activations)
-    found = search(real, batches, RECIPE, formats, memory_charges)
+    formats = choices(recipe, weights, activations)
+    found = search(real, batches, recipe, formats, memory_charges)
     assert found.front.exact and len(found.front.points) > 4
     points = {(point.cost, point.noise) for point in found.front.points}
-    assert points == every(real, batches, formats, memory_charges)
+    assert points == every(real, batches, formats, memory_charges, recipe)
     for point in found.front.points:
         assert memory_bits(quantize(real, batches, found.recipe_of(point))) == point.cost
 
@@ -196,7 +222,7 @@ def test_any_cost_of_products():
 
     formats = choices(RECIPE, ["int8", "int4"], ["uint8", "uint2"])
     found = search(real, batches, RECIPE, formats, charges)
-    assert {(point.cost, point.noise) for point in found.front.points} == every(real, batches, formats, charges)
+    assert {(point.cost, point.noise) for point in found.front.points} == every(real, batches, formats, charges, RECIPE)
     again = search(real, batches, RECIPE, formats, charges)
     assert again.front == found.front
 

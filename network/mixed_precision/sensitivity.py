@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from ..dynamic import DynamicProduct
 from ..elementwise import applied
 from ..errors.ideal import activated
 from ..errors.reference import Reference, compared, reference
@@ -36,9 +37,9 @@ class Alone:
 def alone(network: Network, float_network: FloatNetwork, batches: Iterable) -> Alone:
     """What quantizing the inputs and the weights of one product costs, all else being real numbers.
 
-    The inputs are codes on the product's grid, weights and biases what their codes stand for; its sums are exact, and
-    its outputs are not quantized, which is the next layer's choice. Raises ValueError where the networks do not belong
-    together.
+    The inputs are codes on the product's grid, or by the range of the batch where that is dynamic; weights and biases
+    are what their codes stand for; sums are exact, and outputs not quantized, which is the next layer's choice. Raises
+    ValueError where the networks do not belong together.
     """
     real, noise, signal = reference(network, float_network), {}, 0.0
     for batch in batches:
@@ -53,9 +54,16 @@ def alone(network: Network, float_network: FloatNetwork, batches: Iterable) -> A
 def _outputs(real: Reference, network, x, values) -> Iterator[tuple[str, np.ndarray]]:
     """The last layer's outputs where each product alone is quantized, by its name; `values` are the real ones."""
     inputs = dict(zip(values, [real.entered(x), *list(values.values())[:-1]], strict=True))
-    for layer in network.products:
-        sums = layer.real_sums(layer.x.values(layer.x.codes(inputs[layer.name])))
-        yield layer.name, real.onward(layer.name, activated(layer, real.linears[layer.name], sums))
+    for layer in network.on_arrays:
+        yield layer.name, real.onward(layer.name, _alone(real, layer, inputs[layer.name]))
+
+
+def _alone(real, layer, x):
+    """What a product gives for real inputs, which it takes as codes."""
+    if isinstance(layer, DynamicProduct):
+        return layer.fake(x)
+    sums = layer.real_sums(layer.x.values(layer.x.codes(x)))
+    return activated(layer, real.linears[layer.name], sums)
 
 
 @dataclass(frozen=True)
