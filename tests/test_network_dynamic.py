@@ -10,7 +10,7 @@ from golden.tensors import accumulators
 from network.dynamic import DynamicProduct, RealEntry, RealExit
 from network.dynamic_activations import taken
 from network.elementwise import Step
-from network.float_network import FloatAveragePool, FloatNetwork
+from network.float_network import FloatAveragePool, FloatNetwork, Linear
 from network.grid import Grid
 from network.layers import Dequantize, Quantize
 from network.network import Network
@@ -89,6 +89,42 @@ def test_formats_of_activations_and_weights(pair):
     error = np.sqrt(np.square(quantized.run(X) - MLP.run(X)).mean() / np.square(MLP.run(X)).mean())
     assert error < PAIRS[pair]
     assert {layer.spec.is_float_sum for layer in quantized.layers} == {pair[0] in (*NAMED_BLOCKS, "float8_e5m2")}
+
+
+def test_sums_of_up_to_64_bits_are_exact():
+    """-2**31 squared is 2**62, which takes 64 bits with a sign; twice that takes 65."""
+    for depth, in_float32 in ((1, False), (2, True)):
+        network = FloatNetwork("n", (depth,), (small_networks.linear(np.random.default_rng(8), "a", depth, 3, "none"),))
+        layer = quantize(network, [], DYNAMIC.with_(activations="int32", weights="int32")).layers[0]
+        assert layer.spec.is_float_sum is in_float32
+        x = np.array([[1.5, -0.25][:depth]], np.float32)
+        assert layer.run(x) == pytest.approx(network.run(x), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("weights", "fields", "apart"),
+    [
+        ("int4", {"granularity": "group", "group": 8, "group_scale": "bfloat16"}, 1),
+        ("mxfp4", {}, 1e30),
+        ("float4_e2m1fn", {"granularity": "group"}, 1e30),
+    ],
+)
+def test_sums_are_formed_in_float32_where_scales_may_lie_far_apart(weights, fields, apart):
+    """Exact ones would have 143 bits and more, which golden has no design for."""
+    plain = small_networks.linear(np.random.default_rng(9), "a", 64, 3, "none")
+    w = plain.w / np.repeat(np.float32([apart, 1]), 32)[:, None]
+    network = FloatNetwork("n", (64,), (Linear("a", w, plain.bias),))
+    layer = quantize(network, [], DYNAMIC.with_(activations="float8_e5m2", weights=weights, **fields)).layers[0]
+    assert layer.spec.is_float_sum
+    x = np.random.default_rng(10).normal(0, 1, (5, 64)).astype(np.float32)
+    assert layer.run(x) == pytest.approx(layer.fake(x), rel=1e-4, abs=1e-4)
+    assert layer.run(x) == pytest.approx(network.run(x), abs=1)
+
+
+def test_equalization_needs_no_data():
+    quantized = quantize(MLP, [], DYNAMIC.with_(corrections=("equalize",)))
+    assert (quantized.layers[0].weights.real != quantize(MLP, [], DYNAMIC).layers[0].weights.real).any()
+    assert quantized.run(X) == pytest.approx(MLP.run(X), abs=0.05 * float(np.abs(MLP.run(X)).max()))
 
 
 @pytest.mark.parametrize("pair", [("uint8", "int8"), ("int8", "uint4"), ("float8_e4m3fn", "int6")])
