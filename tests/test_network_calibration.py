@@ -1,5 +1,7 @@
 """Grids of activations: ranges by each method, schemes, formats, pools."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import small_networks
@@ -79,6 +81,34 @@ def test_formats_without_a_sign_are_never_symmetric(method):
         for symmetric in (False, True)
     ]
     assert (found[0].scale, found[0].zero_point) == (found[1].scale, found[1].zero_point)
+
+
+@pytest.mark.parametrize("method", ["percentile", "mse"])
+def test_symmetric_ranges_of_signed_integers(method):
+    """Of numbers whose tails differ; ONNX Runtime leaves the least code out, PyTorch does not."""
+    batches = [np.where(batch < 0, 2 * batch, batch) for batch in batches_of(5, (500, 70))]
+    for scheme_name, narrow in (("onnxruntime", True), ("torch", False)):
+        recipe = Recipe(activation_range=method, percent=98.0, bins=512, symmetric=True, scheme=scheme_name)
+        if method == "percentile":
+            lo, hi = ranges.percentile([np.concatenate(batches)], 98.0, 512, symmetric=True)
+            assert (lo, hi) != ranges.percentile([np.concatenate(batches)], 98.0, 512)
+        else:
+            lo, hi = ranges.mean_square_error(batches, "int4", scheme_name, symmetric=True, narrow=narrow)
+        grid = grid_of(batches, "int4", recipe)
+        scale, _ = choose(scheme_name, lo, hi, "int4", symmetric=True, narrow=narrow)
+        assert (grid.scale, grid.zero_point) == (np.float32(scale), 0)
+
+
+@pytest.mark.parametrize(("lo", "hi"), [(-1.3, 2.9), (-0.77, 0.001), (-5.0, -2.0), (1.0, 3.0), (-6.375, 9.5625)])
+@pytest.mark.parametrize("fmt", ["uint8", "int8", "uint3"])
+def test_powers_of_two_have_their_own_zero_points(fmt, lo, hi):
+    """The least power of two with which the range, and zero, take no more codes than there are; -lo rounded to it."""
+    least, most = {"uint8": (0, 255), "int8": (-128, 127), "uint3": (0, 7)}[fmt]
+    scale, wide = 2.0**-20, max(hi, 0.0) - min(lo, 0.0)
+    while scale < np.float32(wide / (most - least)):
+        scale *= 2
+    grid = grid_of([np.array([lo, hi])], fmt, Recipe(scales="power_of_two"))
+    assert (float(grid.scale), grid.zero_point) == (scale, least + round(max(-lo, 0.0) / scale))
 
 
 def test_ranges_hold_zero_and_what_relu_leaves_starts_there():
@@ -161,10 +191,26 @@ def test_a_pool_by_a_shift_has_a_multiple_of_the_scale():
         small = FloatNetwork("n", network.shape, (*before, FloatAveragePool("mean", Window(kernel))))
         grids = calibrated(small, batches, Recipe(platform="qonnx", output="uint8"))
         assert float(grids["mean"].scale) == pytest.approx(float(grids["c2"].scale) * factor)
-    with pytest.raises(ValueError, match="^layer mean: average pooling by a shift takes neither zero points nor padd"):
-        calibrated(network, batches, Recipe(platform="qonnx", output="uint8"))
+    below = (*network.layers[:3], small_networks.linear(rng, "c2", 10, 6, "none", window=Window((1, 1))))
+    around = Window((2, 2), padding=((0, 0), (1, 0)))
+    for layers, window in ((below, Window((2, 2))), (before, around)):
+        refused = FloatNetwork("n", network.shape, (*layers, FloatAveragePool("mean", window)))
+        with pytest.raises(ValueError) as error:
+            calibrated(refused, batches, Recipe(platform="qonnx", output="uint8"))
+        assert str(error.value) == "layer mean: average pooling by a shift takes neither zero points nor padding"
     with pytest.raises(ValueError, match="^layer mean: platform 'finn' has no rule for average pooling$"):
         calibrated(small, batches, Recipe(platform="finn"))
+
+
+def test_numbers_that_are_not_finite_are_refused_where_they_are():
+    network = small_networks.mlp(np.random.default_rng(1))
+    x = [np.full((2, 13), 1e30, np.float32)]
+    steps = (Step("mul", (np.float32(1e10),)),)
+    with pytest.raises(ValueError, match="^input: the float network has numbers there that are not finite$"):
+        observed(FloatNetwork("n", network.shape, network.layers, before=steps), x)
+    layers = (*network.layers[:1], replace(network.layers[1], bias=np.full(7, np.inf, np.float32)), network.layers[2])
+    with pytest.raises(ValueError, match="^layer fc2: the float network has numbers there that are not finite$"):
+        observed(FloatNetwork("n", network.shape, layers), [np.zeros((1, 13), np.float32)])
 
 
 ERRORS = {

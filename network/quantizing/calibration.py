@@ -105,8 +105,7 @@ def _chosen(lo, hi, fmt, recipe):
     if recipe.scales != POWER_OF_TWO:
         return Grid(fmt, np.asarray(scale), zero_point)
     scale = grid_scale(scale, POWER_OF_TWO)
-    least, most = fmt.code_range
-    return Grid(fmt, scale, 0 if symmetric else int(np.clip(np.rint(least - min(lo, 0) / scale), least, most)))
+    return Grid(fmt, scale, 0 if symmetric else int(np.rint(fmt.code_range[0] - min(lo, 0) / scale)))
 
 
 def calibrated(network: FloatNetwork, batches, recipe: Recipe) -> dict[str, Grid]:

@@ -61,7 +61,7 @@ def _asymmetric(w, fmt, recipe, least_scale):
     used = grid_scale(scale, recipe.scales, least=least_scale)
     least, most = fmt.code_range
     if used != np.float32(scale):
-        zero_point = int(np.clip(np.rint(least - min(lo, 0) / used), least, most))
+        zero_point = int(np.rint(least - min(lo, 0) / used))
     return _on(Grid(fmt, used, zero_point), np.clip(np.rint(w / used) + zero_point, least, most))
 
 
