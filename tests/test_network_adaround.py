@@ -8,6 +8,7 @@ import pytest
 import small_networks
 
 from network.float_network import Linear
+from network.quantizing import adaround
 from network.quantizing.adaround import adaptively_rounded
 from network.quantizing.neighbours import next_codes
 from network.quantizing.post_training import quantize
@@ -97,6 +98,72 @@ def test_it_comes_near_what_trying_all_finds():
     found = loss(layer, adaptively_rounded(layer, weights, inputs, values, seed=1).real, inputs, values)
     assert (best <= found * (1 + 1e-9)).all() and (found <= nearest * (1 + 1e-9)).all()
     assert (nearest - found).sum() > 0.7 * (nearest - best).sum()
+
+
+def loss_by_hand(v, x, wanted, bias, lo, hi, usual, beta):
+    """What the search minimizes, from its definition: of each column half the mean square by K and by what the nearest
+    codes lose; and what pushes h to its ends, once it counts."""
+    h = np.clip(1.2 / (1 + np.exp(-v)) - 0.1, 0, 1)
+    missing = np.clip(x @ (lo + h * (hi - lo)) + bias, 0, 6) - wanted
+    loss = (np.square(missing).mean(axis=0) * len(v) / usual).sum() / 2
+    return loss if beta is None else loss + 2 * (1 - np.abs(2 * h - 1) ** beta).sum()
+
+
+def slopes(loss, v):
+    found = np.zeros(v.shape)
+    for place in np.ndindex(v.shape):
+        ends = []
+        for move in (1e-5, -1e-5):
+            moved = v.copy()
+            moved[place] += move
+            ends.append(loss(moved))
+        found[place] = (ends[0] - ends[1]) / 2e-5
+    return found
+
+
+def test_the_search_is_adam_on_the_loss(monkeypatch):
+    """Ten steps against differences of the loss in float64; ReLU6 stops some outputs at either end."""
+    monkeypatch.setattr(adaround, "STEPS", 10)
+    layer, inputs, values = layer_and_data(np.random.default_rng(9), "relu6", k=5, n=4, count=60)
+    layer = replace(layer, w=layer.w * 4)
+    weights = quantized_weights(layer.w, "int3", Recipe())
+    own, real = weights.arrays["w"], weights.real
+    lo = weights.with_codes(np.where(real > layer.w, next_codes(weights, -1), own)).real
+    hi = weights.with_codes(np.where(real > layer.w, own, next_codes(weights, 1))).real
+    x, wanted = np.concatenate(values), layer.run(np.concatenate(inputs)).astype(np.float64)
+    rows = adaround.Rows(x.astype(np.float32), wanted.astype(np.float32), layer.bias, (0, 6))
+    usual = np.square(np.clip(x @ real + layer.bias, 0, 6) - wanted).mean(axis=0)
+    assert rows.losses(real) == pytest.approx(usual, rel=1e-4)
+    assert ((wanted == 0).any(), (wanted == 6).any()) == (True, True)
+    search = adaround._Search(rows, lo, hi, layer.w, usual)
+    up = search.run(np.random.default_rng(1))
+
+    part = np.where(hi > lo, (layer.w - lo) / np.where(hi > lo, hi - lo, 1), 0)
+    inner = (np.clip(part, 0.01, 0.99) + 0.1) / 1.2
+    v, rng = np.log(inner / (1 - inner)), np.random.default_rng(1)
+    first, second, ends = np.zeros(v.shape), np.zeros(v.shape), 0
+    for step in range(1, 11):
+        chosen, done = rng.integers(0, 60, 60), (step - 1) / 10
+        beta = 2 + 18 * (1 + np.cos(np.pi * (done - 0.2) / 0.8)) / 2 if done >= 0.2 else None
+        given = x[chosen], wanted[chosen], layer.bias.astype(np.float64), lo, hi, usual, beta
+        slope = slopes(lambda v, given=given: loss_by_hand(v, *given), v)
+        first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
+        v = v - 0.05 * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
+        ends += int((np.abs(1.2 / (1 + np.exp(-v)) - 0.6) > 0.5).sum())
+    assert search.v == pytest.approx(v, abs=2e-3) and ends
+    assert up.tolist() == (v >= 0).tolist()
+
+
+def test_rows_are_drawn_from_each_batch_alike(monkeypatch):
+    monkeypatch.setattr(adaround, "MOST_ROWS", 12)
+    layer = small_networks.linear(np.random.default_rng(10), "a", 2, 3)
+    batches = [np.stack([np.arange(count), np.full(count, count)], axis=1) for count in (40, 30, 2)]
+    found = adaround._rows(layer, [one + 0.5 for one in batches], batches, np.random.default_rng(1))
+    assert [int((found.x[:, 1] == count).sum()) for count in (40, 30, 2)] == [4, 4, 2]
+    assert len(set(map(tuple, found.x.tolist()))) == 10 and found.x[:4, 0].max() > 4
+    assert found.wanted.tolist() == layer.run(found.x + np.float32(0.5)).tolist()
+    one_each = adaround._rows(layer, batches[:1] * 13, batches[:1] * 13, np.random.default_rng(1))
+    assert len(one_each.x) == 13
 
 
 def test_nearest_codes_stay_where_nothing_can_be_gained():

@@ -52,7 +52,7 @@ class Rows:
 def adaptively_rounded(layer: Linear, weights: QuantizedWeights, inputs, values, *, seed: int) -> QuantizedWeights:
     """The weights with codes of the numbers next below or above, chosen so that the layer's outputs change least.
 
-        minimize  mean (f(x^ w~ + bias) - f(x w + bias))**2 + a * sum (1 - |2 h(V) - 1|**b)
+        minimize  mean (f(x^ w~ + bias) - f(x w + bias))**2 / 2 + a * sum (1 - |2 h(V) - 1|**b)
         w~ = below + h(V) * (above - below),    h(V) = clip(1.2 * sigmoid(V) - 0.1, 0, 1)
 
     over V [K, N], by Adam on 256 rows at a time, b falling from 20 to 2 so that h ends at 0 or 1. f is the activation,
