@@ -25,6 +25,16 @@ def test_the_mean_error_by_hand():
     assert found.w is layer.w
 
 
+def test_means_are_taken_in_float64():
+    """Of numbers near 10000 that are 1/1024 off: in float32 the sums of 16 of them are off by more than that."""
+    layer = Linear("a", np.ones((16, 1), np.float32), np.zeros(1, np.float32))
+    weights = quantized_weights(layer.w, "q2.1", Recipe())
+    values = np.random.default_rng(3).integers(1, 1 << 11, (50, 16)) / 2048 + 10000
+    inputs = values + 2.0**-10
+    found = bias_corrected(layer, weights, [inputs[:20], inputs[20:]], [values[:20], values[20:]])
+    assert found.bias.tolist() == [2.0**-6] and found.bias.dtype == np.float32
+
+
 def mean_errors(quantized, network, x):
     """Of each layer's sums, in each channel, in steps of a bias, by what reaches it in both networks."""
     values, codes, found = x, quantized.entry.run(x), {}

@@ -58,6 +58,14 @@ def test_ranges_of_two_layers_by_hand():
     assert other.w.tolist() == [[-4, 2], [0.25, 1], [0, 0]]
 
 
+def test_channels_of_zeros_are_left_alone():
+    first = Linear("a", np.array([[8, 0], [-4, 0]], np.float32), np.array([4, 2], np.float32), "relu")
+    second = Linear("b", np.array([[-2, 1], [0.5, 2]], np.float32), np.zeros(2, np.float32))
+    one, other = equalized(FloatNetwork("n", (2,), (first, second))).linears
+    assert (one.w.tolist(), one.bias.tolist()) == ([[4, 0], [-2, 0]], [2, 2])
+    assert other.w.tolist() == [[-4, 2], [0.5, 2]]
+
+
 def test_ranges_become_equal_on_both_sides():
     rng = np.random.default_rng(2)
     changed = equalized(uneven(mixed(rng), rng))
