@@ -296,6 +296,7 @@ def pooled(*more):
 ERRORS = {
     "network n has no linear layer to quantize": (FloatNetwork("n", (13,), ()), {}),
     "calibration batch 0 must have shape [B, 13], not [5, 12]": (MLP, {"x": np.ones((5, 12))}),
+    "calibration batch 0 must have shape [B, 13], not []": (MLP, {"x": np.array(1.0)}),
     "calibration batch 0 must hold finite numbers, one at least": (MLP, {"x": np.full((5, 13), np.nan)}),
     "calibration needs one batch at least": (MLP, {"x": None}),
     "layers: the network has no linear layer 'fc9'; it has fc1, fc2, fc3": (
