@@ -7,7 +7,7 @@ from golden.formats import parse
 from network.float_network import Linear
 from network.grid import Grid
 from network.quantized_weights import QuantizedWeights
-from network.quantizing.lowering import least_scale, product
+from network.quantizing.lowering import least_scale, most_bias, product
 from network.quantizing.recipe import Recipe
 
 X, Y = Grid(parse("uint8"), np.float32(0.5), 3), Grid(parse("int8"), np.float32(0.125), 5)
@@ -46,6 +46,16 @@ def test_the_least_scale_is_that_of_the_largest_bias():
     assert least_scale(layer(bias), X).tolist() == [2.0**-9, 3 * 2.0**-9]
     scaled = QuantizedWeights(WEIGHTS.spec_fields, WEIGHTS.arrays, Grid(parse("int4"), np.float32(3 * 2.0**-9)))
     assert np.abs(product(layer(bias), scaled, X, Y, Recipe()).arrays["bias"]).max() == 1 << 30
+
+
+def test_the_largest_bias_is_as_long_as_the_sums():
+    """Of 2 products of 2**32 - 1 and 7; 2**30 where sums are shorter, and on platforms, whose biases are int32."""
+    wide = Grid(parse("uint32"), np.float32(2.0**-33))
+    assert most_bias(layer([0, 0]), wide, Recipe(weights="int4")) == 2 * (2**32 - 1) * 8
+    assert most_bias(layer([0, 0]), wide, Recipe(weights="mxfp4")) == 2 * (2**32 - 1) * 12
+    assert most_bias(layer([0, 0]), wide, Recipe(platform="onnxruntime")) == 1 << 30
+    assert most_bias(layer([0, 0]), X, Recipe()) == 1 << 30
+    assert least_scale(layer([3.0, -1.0]), wide, 1 << 33).tolist() == [3.0, 1.0]
 
 
 @pytest.mark.parametrize(("scale", "most"), [(0.25, 48), (6 / (0.5 * 10.6), 11), (6 / (0.5 * 10.4), 10)])

@@ -367,3 +367,16 @@ def test_what_is_refused(message):
     with pytest.raises(ValueError) as error:
         quantized_weights(w, name, Recipe(**fields))
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("name", ["int25", "int26", "int31", "int32", "uint26", "uint32", "sm27", "sm32", "q2.30"])
+@pytest.mark.parametrize("granularity", ["tensor", "channel"])
+def test_codes_beyond_the_digits_of_float32(name, granularity):
+    """Largest codes such as 2**31 - 1 are no float32 numbers; codes keep to their format, and near the weights."""
+    w = np.random.default_rng(4).normal(0, 0.1, (K, N)).astype(np.float32)
+    w[3] = np.float32([1, -1, 1, -1, 1]) * np.abs(w).max()
+    found = quantized_weights(w, name, Recipe(weights=name, granularity=granularity))
+    least, most = found.grid.fmt.code_range
+    assert least <= found.arrays["w"].min() and found.arrays["w"].max() <= most
+    steps = np.abs(found.real - w) / np.float64(found.grid.scale)
+    assert steps.max() <= 1 + 2.0 ** (found.grid.fmt.width - 24)

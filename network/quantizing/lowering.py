@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from golden.block_formats import NAMED_BLOCKS
 from golden.checks import requantizer_of
 from golden.derive import derived
-from golden.formats import Bipolar, Integer
+from golden.formats import Bipolar, Integer, parse
 from golden.ops import int_bits
 from golden.platform_sums import with_platform_sums
 from golden.platform_table import PLATFORMS
@@ -25,9 +26,22 @@ _BIAS_BITS = {"int32": 32, "required32": 32, "required48": 48}
 _RELU = {"relu": (Step("relu"),), "relu6": (Step("clip", (np.zeros(()), np.array(RELU6))),)}
 
 
-def least_scale(layer: Linear, x: Grid) -> np.ndarray:
-    """The scales [N] of the weights at which biases, in units of the sums, are 2**30 at most."""
-    return np.abs(layer.bias.astype(np.float64)) / (np.float64(x.scale) * MOST_BIAS)
+def most_bias(layer: Linear, x: Grid, recipe: Recipe) -> int:
+    """The largest bias, in units of the sums, for which weights keep their scale: 2**30, or the largest sum if more.
+
+    On a platform 2**30. Larger biases come of columns whose weights are tiny beside them: these get a larger scale.
+    """
+    if recipe.platform is not None:
+        return MOST_BIAS
+    name = recipe.formats(layer.name)[0]
+    fmt = NAMED_BLOCKS[name].element if name in NAMED_BLOCKS else parse(name)
+    a, w = (max(map(abs, each.decoded_range)) for each in (x.fmt, fmt))
+    return max(MOST_BIAS, len(layer.w) * a * w)
+
+
+def least_scale(layer: Linear, x: Grid, most=MOST_BIAS) -> np.ndarray:
+    """The scales [N] of the weights at which biases, in units of the sums, are `most` at most."""
+    return np.abs(layer.bias.astype(np.float64)) / (np.float64(x.scale) * most)
 
 
 def product(layer: Linear, weights: QuantizedWeights, x: Grid, y: Grid | None, recipe: Recipe) -> Product:

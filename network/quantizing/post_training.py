@@ -12,7 +12,7 @@ from .calibration import INPUT, calibrated
 from .correction import DATA, Data, bias_corrected
 from .dynamic import dynamic_product
 from .equalize import equalized
-from .lowering import least_scale, product
+from .lowering import least_scale, most_bias, product
 from .recipe import Recipe
 from .weights import quantized_weights
 
@@ -96,7 +96,7 @@ def _quantized(layer, x, y, data, recipe):
 
 
 def _weights(layer, x, recipe):
-    least = 0 if x is None else least_scale(layer, x)
+    least = 0 if x is None else least_scale(layer, x, most_bias(layer, x, recipe))
     try:
         return quantized_weights(layer.w, recipe.formats(layer.name)[0], recipe, least_scale=least)
     except ValueError as error:

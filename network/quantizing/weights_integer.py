@@ -32,12 +32,14 @@ def symmetric_step(w, fmt, recipe: Recipe) -> np.ndarray:
 
 def integer_codes(w, fmt: Integer, step, recipe: Recipe) -> np.ndarray:
     """round(w / step), ties to even, saturating; the least code is not used."""
-    return np.clip(np.rint(w / np.asarray(step, np.float32)), -top_of(fmt), top_of(fmt)).astype(np.int64)
+    steps = np.rint(w / np.asarray(step, np.float32)).astype(np.float64)  # float32 has no 2**31 - 1
+    return np.clip(steps, -top_of(fmt), top_of(fmt)).astype(np.int64)
 
 
 def sign_magnitude_codes(w, fmt: SignMagnitude, step, recipe: Recipe) -> np.ndarray:
     """A sign above round(|w| / step), ties to even, saturating; zero has no sign."""
-    magnitude = np.minimum(np.rint(np.abs(w) / np.asarray(step, np.float32)), fmt.decoded_range[1]).astype(np.int64)
+    steps = np.rint(np.abs(w) / np.asarray(step, np.float32)).astype(np.float64)
+    magnitude = np.minimum(steps, fmt.decoded_range[1]).astype(np.int64)
     return magnitude + np.where((w < 0) & (magnitude > 0), 1 << fmt.width - 1, 0)
 
 
@@ -62,7 +64,7 @@ def _asymmetric(w, fmt, recipe, least_scale):
     least, most = fmt.code_range
     if used != np.float32(scale):
         zero_point = int(np.rint(least - min(lo, 0) / used))
-    return _on(Grid(fmt, used, zero_point), np.clip(np.rint(w / used) + zero_point, least, most))
+    return _on(Grid(fmt, used, zero_point), np.clip(np.rint(w / used).astype(np.float64) + zero_point, least, most))
 
 
 def fixed_point(w, fmt: Integer, recipe: Recipe, least_scale=0) -> QuantizedWeights:
@@ -73,7 +75,7 @@ def fixed_point(w, fmt: Integer, recipe: Recipe, least_scale=0) -> QuantizedWeig
     if not fmt.signed and (w < 0).any():
         raise ValueError(f"weights of {fmt} cannot be negative, and {float(w.min())} is")
     scale = np.asarray(2.0**-fmt.fraction, np.float32)
-    return _on(Grid(fmt, scale), np.clip(np.rint(w / scale), *fmt.code_range))
+    return _on(Grid(fmt, scale), np.clip(np.rint(w / scale).astype(np.float64), *fmt.code_range))
 
 
 def _on(grid, codes):
