@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 
 from golden.scale_formats import FLOAT32
-from network.costs import Memory, memory
+from network.costs import Memory, layer_costs, memory
 from network.dynamic import DynamicProduct
 from network.example_shapes import example_shapes, rows
 from network.layers import Product
@@ -36,10 +36,14 @@ class LayerCosts:
 
 @dataclass(frozen=True)
 class Costs:
-    """All layers, the bits of one example's inputs, and the batch that cycles are of."""
+    """All layers, and the batch that cycles are of.
+
+    input_bits : of one example. activation_bits : the largest pair of a layer's inputs and outputs, there at once.
+    """
 
     layers: tuple[LayerCosts, ...]
     input_bits: int
+    activation_bits: int
     batch: int
 
     @property
@@ -56,11 +60,9 @@ class Costs:
         return sum(layer.cycles or 0 for layer in self.layers)
 
     @property
-    def activation_bits(self) -> int:
-        """Of one example: inputs and outputs of the product that has most of both."""
-        bits = [self.input_bits, *(layer.output_bits for layer in self.layers)]
-        pairs = zip(self.layers, bits, bits[1:], strict=False)
-        return max((before + after for layer, before, after in pairs if layer.cycles), default=self.input_bits)
+    def memory_bits(self) -> int:
+        """All that products keep, and the activations: what a budget of bittrue search counts."""
+        return self.memory.bits + self.activation_bits
 
 
 def costs(network: Network, batch: int = 1) -> Costs:
@@ -73,7 +75,8 @@ def costs(network: Network, batch: int = 1) -> Costs:
             layers.append(_of_product(layer, before, own, batch))
         else:
             layers.append(LayerCosts(layer.name, _kind(layer), "", Memory(), own))
-    return Costs(tuple(layers), bits[0], batch)
+    activations = max((one.buffers for one in layer_costs(network)), default=bits[0])
+    return Costs(tuple(layers), bits[0], activations, batch)
 
 
 def _of_product(layer, shape, output_bits, batch):

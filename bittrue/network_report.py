@@ -35,7 +35,8 @@ def cost_table(costs: Costs):
     stored = (whole.weights + whole.scales, whole.parameters + whole.table)
     table.add_row("all", "", "", *map(str, stored), "", str(costs.macs), str(costs.cycles), "")
     told = f"weights, parameters and outputs in bits; {_size(whole.bits)} of weights and parameters; "
-    return Group(table, Text(f"{told}inputs and outputs of a product at most {_size(costs.activation_bits)}"))
+    told += f"inputs and outputs of a layer at most {_size(costs.activation_bits)}; {costs.memory_bits} bits in all"
+    return Group(table, Text(told))
 
 
 def _size(bits):
@@ -58,6 +59,7 @@ def cost_json(costs: Costs):
         "layers": [asdict(layer) for layer in costs.layers],
         "memory": {**asdict(costs.memory), "bits": costs.memory.bits},
         "activation_bits": costs.activation_bits,
+        "memory_bits": costs.memory_bits,
         "macs": costs.macs,
         "cycles": costs.cycles,
     }
@@ -92,6 +94,10 @@ def evaluated(evaluation: Evaluation):
     """Routes, layers, and what explains the first difference of each layer that differs."""
     parts = [_routes(evaluation)]
     parts += [Text(f"{route.name}: {route.refusal}") for route in evaluation.routes if route.refusal]
+    if evaluation.recorded is not None:
+        parts.append(
+            Text(f"golden differs from the recorded outputs in {evaluation.differing} of {evaluation.recorded}")
+        )
     parts += [part for simulator, runs in evaluation.runs.items() for part in _layers(simulator, runs)]
     return Group(*parts)
 
@@ -143,6 +149,7 @@ def _layers(simulator, runs):
 def evaluated_json(evaluation: Evaluation):
     return {
         "equal": evaluation.agrees,
+        "recorded": None if evaluation.recorded is None else _recorded_json(evaluation),
         "reference": evaluation.reference.name,
         "routes": [_route_json(evaluation, route) for route in evaluation.routes],
         "hardware": {
@@ -154,6 +161,10 @@ def evaluated_json(evaluation: Evaluation):
             for simulator, runs in evaluation.runs.items()
         },
     }
+
+
+def _recorded_json(evaluation):
+    return {"outputs": evaluation.recorded, "differing": evaluation.differing}
 
 
 def _route_json(evaluation, route):
