@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from network.dynamic import RealEntry
@@ -16,7 +17,7 @@ from network.onnx.read_float import read_float
 
 from . import error_report as report
 from .app import Json, Quiet, app, show
-from .data import read_examples
+from .data import codes_on, read_examples
 from .errors import InputError, as_input_error
 from .evaluate import BATCH_ELEMENTS
 from .models import read_onnx_model
@@ -49,6 +50,9 @@ def errors(
     data: Annotated[
         Path, typer.Option(help="Npz of examples: real x (B, ...) in the model's layout.", show_default=False)
     ],
+    codes: Annotated[
+        bool, typer.Option("--codes", help="x holds codes of the network's inputs, integers, in place of real numbers.")
+    ] = False,
     layer: Annotated[
         str | None,
         typer.Option(help="A layer to show in full: each exchange, its numbers against its codes.", show_default=False),
@@ -72,7 +76,7 @@ def errors(
     names = [opened.network.entry.name, *(one.name for one in opened.network.layers)]
     if layer is not None and layer not in names:
         raise InputError(f"layer must be one of {', '.join(names)}, not {layer!r}")
-    found = examined(opened, read_examples(data, opened.network.shape).x, Progress(quiet=quiet))
+    found = examined(opened, _inputs(opened, data, codes), Progress(quiet=quiet))
     if plots is not None:
         write_plots(plots, drawn(found))
     text = (
@@ -83,11 +87,17 @@ def errors(
     show(text, report.as_json(found.anatomy, found.histograms, found.reference), quiet=quiet, as_json=as_json)
 
 
+def _inputs(opened, data, codes):
+    on = codes_on(opened.network) if codes else None
+    return read_examples(data, opened.network.shape, codes_on=on).x
+
+
 def examined(opened: NetworkFolder, x, progress: Progress) -> Found:
     """The anatomy of a stored network on examples. Raises InputError."""
     real, told = real_network(opened)
     network, batch = opened.network, _batch(opened.network)
-    with progress.step("exchanging ingredients"), as_input_error(ValueError, prefix=str(opened.path)):
+    unusual = np.errstate(over="ignore", invalid="ignore")  # numbers that no float32 holds count as they come
+    with progress.step("exchanging ingredients"), as_input_error(ValueError, prefix=str(opened.path)), unusual:
         found = anatomy(network, x, real, batch=batch)
         return Found(found, histograms(network, x, real, batch=batch), told)
 

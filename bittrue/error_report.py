@@ -59,13 +59,17 @@ def percent(share) -> str:
 
 
 def _outputs(found):
-    told, noise = f"outputs: SQNR {decibels(found.output.sqnr)}", found.output.noise
-    growths = Counter()
+    before = f" before {', '.join(found.after)}" if found.after else ""
+    told, noise = f"outputs{before}: SQNR {decibels(found.output.sqnr)}", found.output.noise
+    places, causes = Counter(), Counter()
     for change in found.chain:
-        growths[change.place, CAUSES[change.cause]] += change.growth
-    (place, group), growth = max(growths.items(), key=lambda one: one[1])
+        places[change.place] += change.growth
+    (place, growth), *_ = places.most_common()
+    for change in found.chain:
+        causes[CAUSES[change.cause]] += change.growth if change.place == place else 0
     if noise and growth > 0:
-        told += f"; {percent(growth / noise)} % of the squared error comes from {group} of {place or INPUTS}"
+        told += f"; {percent(growth / noise)} % of the squared error comes from {place or INPUTS}, "
+        told += f"most of it from {causes.most_common()[0][0]}"
     return f"{told}; shares in percent:"
 
 

@@ -16,11 +16,11 @@ from .models import read_onnx_model
 from .network_folder import NetworkFolder
 from .network_hardware import LayerRun, built, check_designs, run_hardware
 from .progress import Progress
-from .scores import Score, score
+from .scores import Score, boundary_of, score
 
 BATCH_ELEMENTS = 1 << 22
 SAMPLE = 4
-FLOAT, FAKE, GOLDEN = "float", "fake", "golden"
+RECORDED, FLOAT, FAKE, GOLDEN = "recorded", "float", "fake", "golden"
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,32 @@ class Route:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All routes on the same examples, and the runs of each product in each simulator, by the simulator's name."""
+    """All routes on the same examples, and the runs of each product in each simulator, by the simulator's name.
+
+    boundary : where a single output goes over to class 1.
+    """
 
     labels: np.ndarray | None = field(repr=False)
     routes: tuple[Route, ...]
     runs: dict[str, list[LayerRun]]
+    boundary: float = 0.0
 
     @property
     def agrees(self):
-        """Whether every simulated layer gave golden's outputs."""
-        return all(run.comparison.agrees for runs in self.runs.values() for run in runs)
+        """Whether every simulated layer gave golden's outputs, and golden the recorded ones where there are any."""
+        return all(run.comparison.agrees for runs in self.runs.values() for run in runs) and not self.differing
+
+    @property
+    def recorded(self) -> int | None:
+        """How many outputs were recorded; None where none were."""
+        found = [route.outputs.size for route in self.routes if route.name == RECORDED and route.outputs is not None]
+        return found[0] if found else None
+
+    @property
+    def differing(self) -> int:
+        """How many of golden's outputs are not the recorded ones; 0 where none were recorded."""
+        found = {route.name: route.outputs for route in self.routes}
+        return int(np.count_nonzero(found[RECORDED] != found[GOLDEN])) if RECORDED in found else 0
 
     @property
     def reference(self) -> Route:
@@ -54,7 +70,8 @@ class Evaluation:
         """How near a route's outputs are to the labels and to the reference; None where there are no outputs."""
         if route.outputs is None or self.reference.outputs is None:
             return None
-        return score(route.outputs, self.reference.outputs[: len(route.outputs)], self.labels)
+        reference = self.reference.outputs[: len(route.outputs)]
+        return score(route.outputs, reference, self.labels, boundary=self.boundary)
 
 
 def evaluate(
@@ -80,10 +97,25 @@ def evaluate(
     builds = built(network, out or opened.build, opened.folders, progress) if hardware else {}
     batches = examples.batches(max(1, BATCH_ELEMENTS // most_elements(network)))
     routes, runs = [_route(name, run, batches, progress) for name, run in ways.items()], {}
+    if examples.recorded is not None:
+        routes.insert(0, Route(RECORDED, _values(network, examples.recorded)))
     for simulator in simulators if hardware else ():
         outputs, runs[simulator] = run_hardware(network, examples.x[:hardware], simulator, builds, progress)
         routes.append(Route(simulator, outputs))
-    return Evaluation(examples.labels, (*routes, *refused), runs)
+    boundary = boundary_of(network.layers, network.exit.after)
+    return Evaluation(examples.labels, (*routes, *refused), runs, boundary)
+
+
+def _values(network, recorded):
+    """Recorded outputs as real numbers, of codes what the network makes of them. Raises InputError for other codes."""
+    if recorded.dtype.kind == "f":
+        return recorded.astype(np.float32)
+    if (grid := network.grids[-1]) is None:
+        raise InputError(f"recorded outputs must be real numbers, as the network's are, not {recorded.dtype}")
+    lo, hi = grid.fmt.code_range
+    if recorded.min() < lo or recorded.max() > hi:
+        raise InputError(f"recorded outputs must be codes of {grid.fmt} [{lo}, {hi}], and {recorded.max()} is there")
+    return network.exit.run(recorded.astype(np.int64))
 
 
 def _refused(network, simulators) -> tuple[Route, ...]:

@@ -12,7 +12,7 @@ from . import network_flows as flows
 from . import network_report as report
 from .app import Json, Quiet, SimulatorOption, app, check_simulators, finish, named_simulators, show
 from .costs import MOST_BATCH, costs
-from .data import read_examples
+from .data import codes_on, read_examples
 from .errors import InputError, as_input_error
 from .evaluate import SAMPLE
 from .evaluate import evaluate as evaluated
@@ -31,6 +31,9 @@ Data = Annotated[
         help="Npz of examples: real x (B, ...) in the model's layout; labels (B), numbers of classes, for accuracy.",
         show_default=False,
     ),
+]
+Codes = Annotated[
+    bool, typer.Option("--codes", help="x holds codes of the network's inputs, integers, in place of real numbers.")
 ]
 _DEFAULT = Array()
 _ARRAY = f"Array that every layer runs on, but depthwise ones: {', '.join(KINDS)}"
@@ -129,6 +132,14 @@ def evaluate(
         ),
     ] = None,
     simulator: SimulatorOption = "verilator",
+    codes: Codes = False,
+    recorded: Annotated[
+        str | None,
+        typer.Option(
+            help="Array of --data: outputs that another program gave, codes or real numbers, to compare with.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for the build folders of the layers (default: FOLDER/build).", show_default=False),
@@ -139,12 +150,14 @@ def evaluate(
     """Compare a network in float, fake-quantized, in golden's codes and in simulated hardware.
 
     Example: bittrue evaluate build/q --data test.npz --hardware 20
+    bittrue evaluate build/imported --data io.npz --codes --recorded y
     """
     opened = open_network(folder)
     simulators = named_simulators(simulator)
     if hardware:
         check_simulators(simulators)
-    examples = read_examples(data, opened.network.shape, opened.output_shape)
+    on = {"codes_on": codes_on(opened.network) if codes else None, "recorded": recorded}
+    examples = read_examples(data, opened.network.shape, opened.output_shape, **on)
     if hardware is not None and not 0 <= hardware <= len(examples.x):
         raise InputError(f"hardware must be 0 to {len(examples.x)} examples, those of {data}, not {hardware}")
     found = evaluated(opened, examples, Progress(quiet=quiet), hardware=hardware, simulators=simulators, out=out)

@@ -18,7 +18,7 @@ from .data import Examples
 from .errors import InputError, as_input_error
 from .hardware_costs import Cycles, Luts
 from .progress import Progress
-from .scores import Score, score
+from .scores import Score, boundary_of, score
 
 CALIBRATION_BATCH = 32
 UNITS = {"memory": "bits of memory", "luts": "LUTs", "cycles": "cycles"}
@@ -106,6 +106,7 @@ def searched(
     where a layer does not take a format.
     """
     batches, wanted = calibration.batches(CALIBRATION_BATCH), real.run(data.x)
+    boundary = boundary_of(real.layers, real.after)
     with progress.step("searching"), as_input_error(ValueError):
         found = search(real, batches, recipe, formats, charges)
     within = found.within(budget.most)
@@ -115,7 +116,7 @@ def searched(
     chosen = np.unique(np.linspace(len(within) - 1, 0, tries).astype(int)) if tries > 1 else [len(within) - 1]
 
     def scored(outputs):
-        return score(outputs, wanted, data.labels)
+        return score(outputs, wanted, data.labels, boundary=boundary)
 
     with progress.step("running networks of the front"), as_input_error(ValueError):
         tried = []

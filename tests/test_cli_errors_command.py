@@ -1,6 +1,7 @@
 """bittrue errors: causes, layers, histograms and plots of a stored network; what is refused."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def test_all_layers_and_where_the_outputs_error_comes_from(here):
     )
     assert [line.split()[0] for line in lines[2:6]] == NAMES
     told = next(line for line in lines if line.startswith("outputs: SQNR "))
-    assert " % of the squared error comes from weights of fc" in told
+    assert " % of the squared error comes from fc3_gemm, most of it from weights" in told
     *_, whole = (line.split() for line in lines)
     assert whole[0] == "all" and whole[-1] == "100.0"
     assert sum(float(share) for share in whole[1:-1]) == pytest.approx(100, abs=0.3)
@@ -161,9 +162,14 @@ def test_the_line_on_outputs_adds_up_what_the_table_adds_up(here, tmp_path):
     done("quantize", "model.onnx", *given)
     lines = done("errors", tmp_path / "bias", "--data", "t.npz").splitlines()
     line = next(line for line in lines if line.startswith("outputs: "))
-    share, place = line.split("; ")[1].split()[0], line.split("; ")[1].split()[-1]
+    share, (place, cause) = (
+        line.split("; ")[1].split()[0],
+        re.findall(r"comes from (\S+), most of it from (\S+);", line)[0],
+    )
     headers, *rows = (line.split() for line in lines[lines.index(line) + 1 :])
-    assert next(row for row in rows if row[0] == place)[headers.index("weights")] == share
+    shown = next(row for row in rows if row[0] == place)
+    assert shown[-1] == share == max((row[-1] for row in rows[:-1]), key=float)
+    assert shown[headers.index(cause)] == max(shown[1:-1], key=float)
 
 
 def test_what_is_no_network_folder(here):

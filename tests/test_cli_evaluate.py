@@ -25,6 +25,7 @@ from bittrue.npz import read_npz
 from bittrue.scores import score
 from golden.formats import parse
 from golden.tensors import golden, operands
+from network.costs import memory_bits
 from network.grid import Grid
 from network.layers import Product
 
@@ -316,12 +317,12 @@ def test_labels_in_a_column_and_of_any_integer_type_are_taken(here):
 
 
 def test_labels_need_classes(here):
-    maker = Maker(3, (4,)).dense(1)
+    maker = Maker(3, (6, 5, 2)).conv(4, (3, 3))
     Path("m.tflite").write_bytes(maker.content)
     done("import", "m.tflite", "--out", "q")
-    np.savez("data.npz", x=np.zeros((2, 4)), labels=[0, 1])
+    np.savez("data.npz", x=np.zeros((2, 6, 5, 2)), labels=[0, 1])
     assert refusal(here, "evaluate", "q", "--data", "data.npz") == (
-        "data.npz: labels need a network with one output for each class; this one gives [B, 1]"
+        "data.npz: labels need a network with one output for each class; this one gives [B, 6, 5, 4]"
     )
 
 
@@ -395,6 +396,7 @@ def test_the_report_counts_bits_products_and_cycles(here):
     assert layers["conv1"]["memory"]["parameters"] == 4 * widths
     assert [one["output_bits"] for one in found["layers"]] == [8 * np.prod(shape[1:]) for shape in shapes(network)]
     assert found["activation_bits"] == 8 * (30 + 120) and found["batch"] == 7 and found["input_bits"] == 240
+    assert found["memory_bits"] == memory_bits(network) == found["memory"]["bits"] + found["activation_bits"]
     for layer, x in zip((conv, fc), (7 * 30, 7), strict=True):
         cut = flows.tiling(layer.spec, operands_of(layer, x))
         assert layers[layer.name]["cycles"] == cut.cycles

@@ -251,13 +251,13 @@ DATA = {
     "no examples": ({"x": X[:0]}, "x holds no examples"),
     "images of bytes": (
         {"x": np.zeros(X.shape, np.uint8)},
-        "x holds uint8; give real numbers, as the model was trained on, perhaps x / 255 in float32 (or the same "
-        "numbers as float32, if it takes them as they are)",
+        "x holds uint8; give real numbers, float32, as the model was trained on, perhaps x / 255; codes of a quantized "
+        "network's inputs go with --codes of evaluate and errors",
     ),
     "integers": (
         {"x": np.zeros(X.shape, np.int64)},
-        "x holds int64; give real numbers, as the model was trained on (or the same numbers as float32, if it takes "
-        "them as they are)",
+        "x holds int64; give real numbers, float32, as the model was trained on; codes of a quantized network's inputs "
+        "go with --codes of evaluate and errors",
     ),
     "text": ({"x": np.full(X.shape, "a")}, "x must hold real numbers, not <U1"),
     "complex": ({"x": X.astype(complex)}, "x must hold real numbers, not complex128"),

@@ -136,7 +136,7 @@ def test_dynamic_networks_on_an_array_of_bit_planes(here, tmp_path):
     given = ("--array", "bit_serial", "--batch", "20")
     data = found("--budget", "cycles=20000", *DYNAMIC, "uint8,uint4", *given, out=tmp_path / "best")
     network = open_network(tmp_path / "best").network
-    assert data["chosen"]["cost"] == total(Cycles(20, "bit_serial").charges(network)) <= 20000
+    assert data["chosen"]["cost"] == total(Cycles(20).charges(network)) <= 20000
     assert {own["activations"] for own in data["front"][0]["formats"].values()} == {"uint4"}
 
 

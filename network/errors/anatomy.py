@@ -79,6 +79,7 @@ class Anatomy:
 
     weights_known : whether there was a float network, without which weights and biases count as exact.
     on_grids : whether layers give codes, so that errors are in steps; dynamic ones give real numbers.
+    after : the steps that the network has behind its last layer; errors are those before them.
     """
 
     examples: int
@@ -87,6 +88,7 @@ class Anatomy:
     entry: LayerErrors
     layers: tuple[LayerErrors, ...]
     chain: tuple[Change, ...] = field(repr=False)
+    after: tuple[str, ...] = ()
 
     @property
     def output(self) -> Error:
@@ -117,8 +119,8 @@ def anatomy(network: Network, x, float_network: FloatNetwork | None = None, *, b
     parts = [x[first : first + batch] for first in range(0, len(x), batch)]
     spreads = _spreads(real, parts)
     entry, layers, chain = reduce(_joined, (_part(network, real, spreads, part) for part in parts))
-    on_grids = isinstance(network.entry, Quantize)
-    return Anatomy(len(x), float_network is not None, on_grids, entry, tuple(layers), tuple(chain))
+    on_grids, after = isinstance(network.entry, Quantize), tuple(step.operation for step in network.exit.after)
+    return Anatomy(len(x), float_network is not None, on_grids, entry, tuple(layers), tuple(chain), after)
 
 
 def _joined(one, other):
