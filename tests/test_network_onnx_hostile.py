@@ -177,12 +177,20 @@ FLOAT = {
     "Gemm g: takes a constant where activations belong": lambda: (
         Chain((3,)).add("Gemm", reals(1, 2, 3), reals(2, 3), first=1, name="g").model()
     ),
-    "Conv c: attribute strides must hold 1 to 65536, not [0, 1]": lambda: conv(strides=[0, 1]).model(),
-    "Conv c: attribute strides must have 2 integers, not 3": lambda: conv(strides=[1, 1, 1]).model(),
-    "Conv c: attribute strides must be integers, not [0.5, 1.0]": lambda: conv(strides=[0.5, 1.0]).model(),
-    "Conv c: attribute strides must be integers, not a?": lambda: conv(strides="a\n").model(),
-    "Conv c: attribute dilations must hold 1 to 65536, not [-1, 1]": lambda: conv(dilations=[-1, 1]).model(),
-    "Conv c: attribute pads must hold 0 to 65536, not [0, 0, -1, 0]": lambda: conv(pads=[0, 0, -1, 0]).model(),
+    "Conv c: attribute strides must be 2 integers from 1 to 65536, not [0, 1]": lambda: conv(strides=[0, 1]).model(),
+    "Conv c: attribute strides must be 2 integers from 1 to 65536, not [1, 1, 1]": lambda: conv(
+        strides=[1, 1, 1]
+    ).model(),
+    "Conv c: attribute strides must be 2 integers from 1 to 65536, not [0.5, 1.0]": lambda: conv(
+        strides=[0.5, 1.0]
+    ).model(),
+    "Conv c: attribute strides must be 2 integers from 1 to 65536, not a?": lambda: conv(strides="a\n").model(),
+    "Conv c: attribute dilations must be 2 integers from 1 to 65536, not [-1, 1]": lambda: conv(
+        dilations=[-1, 1]
+    ).model(),
+    "Conv c: attribute pads must be 4 integers from 0 to 65536, not [0, 0, -1, 0]": lambda: conv(
+        pads=[0, 0, -1, 0]
+    ).model(),
     "Conv c: attribute pads must be zeros beside auto_pad VALID, not [0, 0, 1, 0]": lambda: conv(
         auto_pad="VALID", pads=[0, 0, 1, 0]
     ).model(),
@@ -231,7 +239,9 @@ FLOAT = {
     "MaxPool m: has windows of padding alone": lambda: (
         conv().add("MaxPool", name="m", kernel_shape=[2, 2], pads=[2, 0, 0, 0]).model()
     ),
-    "MaxPool m: attribute kernel_shape must be integers, not None": lambda: conv().add("MaxPool", name="m").model(),
+    "MaxPool m: attribute kernel_shape must be integers from 1 to 65536, not None": lambda: (
+        conv().add("MaxPool", name="m").model()
+    ),
     "MaxPool m: has a kernel of 1 axes on a tensor of 2": lambda: (
         conv().add("MaxPool", name="m", kernel_shape=[2]).model()
     ),
@@ -269,8 +279,10 @@ FLOAT = {
     "Add a: must have 2 inputs, not 1": lambda: fc().add("Add", name="a").model(),
     "Div d: divides by zero": lambda: fc().add("Div", np.float32([1, 0, 1, 1]), name="d").model(),
     "Dropout d: trains": lambda: fc().add("Dropout", np.float32(0.5), np.array(True), name="d").model(),
-    "Transpose t: moves the batch": lambda: fc().add("Transpose", name="t", perm=[1, 0]).model(),
-    "Transpose t: attribute perm must order 2 axes, not [0, 0]": lambda: (
+    "Transpose t: must keep the batch first, not put axes in the order [1, 0]": lambda: (
+        fc().add("Transpose", name="t", perm=[1, 0]).model()
+    ),
+    "Transpose t: attribute perm must name each of 2 axes once, not [0, 0]": lambda: (
         fc().add("Transpose", name="t", perm=[0, 0]).model()
     ),
     "Flatten f: attribute axis must be 1 on [B, 4, 5, 6], not 9": lambda: (

@@ -150,11 +150,8 @@ def dequantized(graph: Graph, name: str) -> Coded | None:
 def _transposed(node, found):
     if found is None:
         return None
-    rank = found.codes.ndim
-    perm = node.integers("perm", tuple(range(rank))[::-1])
-    if sorted(perm) != list(range(rank)):
-        raise node.refused(f"attribute perm must order {rank} axes, not {list(perm)}")
-    return Coded(found.codes.transpose(perm), found.fmt, found.scale, found.zero_point, perm.index(found.axis))
+    axes = node.order(found.codes.ndim)
+    return Coded(found.codes.transpose(axes), found.fmt, found.scale, found.zero_point, axes.index(found.axis))
 
 
 def _quantized(node, graph):

@@ -30,20 +30,17 @@ def _max_pool(node, graph, path):
     if any(node.outputs[1:]):
         raise node.refused("gives indices, which is not supported")
     path.map(node)
-    found = window(node, path, node.integers("kernel_shape", None))
+    found = window(node, path, node.integers("kernel_shape", least=1))
     check_pool(node, path, found)
     path.add(MaxPool(path.names.of(node), found), pooled(path, found))
 
 
 def _transpose(node, graph, path):
     node.only_attributes("perm")
-    rank = len(path.shape) + 1
-    perm = node.integers("perm", tuple(range(rank))[::-1])
-    if sorted(perm) != list(range(rank)):
-        raise node.refused(f"attribute perm must order {rank} axes, not {list(perm)}")
-    if perm[0] != 0:
-        raise node.refused("moves the batch")
-    path.transpose(tuple(one - 1 for one in perm[1:]))
+    axes = node.order(len(path.shape) + 1)
+    if axes[0] != 0:
+        raise node.refused(f"must keep the batch first, not put axes in the order {list(axes)}")
+    path.transpose(tuple(one - 1 for one in axes[1:]))
 
 
 def _flatten(node, graph, path):
@@ -103,7 +100,7 @@ def _axes(node, graph, rank, default):
     if node.input(1):
         axes = integers(node, graph, node.input(1))
     else:
-        axes = node.integers("axes", None) if "axes" in node.attributes else default
+        axes = node.integers("axes") if "axes" in node.attributes else default
     if rank is None:
         return axes
     if any(not -rank <= one < rank for one in axes):

@@ -8,6 +8,8 @@ import onnx
 from ..unsupported import Unsupported, printable
 from .tensors import is_external
 
+MOST = 1 << 16
+
 
 @dataclass(frozen=True)
 class Node:
@@ -61,14 +63,24 @@ class Node:
             raise self.refused(f"attribute {name} must be an integer, not {printable(value)}")
         return value
 
-    def integers(self, name, default) -> tuple[int, ...]:
-        """An attribute that must be integers: as many as its default has, of any number where that is None."""
+    def integers(self, name, default=None, *, count=None, least: int | None = None) -> tuple[int, ...]:
+        """An attribute that must be integers: `count` of them, or as many as its default has; from `least` to MOST."""
         value = self.attributes.get(name, default)
-        if not isinstance(value, list | tuple) or any(type(one) is not int for one in value):
-            raise self.refused(f"attribute {name} must be integers, not {printable(value)}")
-        if default is not None and len(value) != len(default):
-            raise self.refused(f"attribute {name} must have {len(default)} integers, not {len(value)}")
-        return tuple(value)
+        count = len(default) if count is None and default is not None else count
+        found = value if isinstance(value, list | tuple) and all(type(one) is int for one in value) else None
+        outside = least is not None and any(not least <= one <= MOST for one in found or ())
+        if found is None or outside or count not in (None, len(found)):
+            wanted = f"{'' if count is None else f'{count} '}integers"
+            wanted += "" if least is None else f" from {least} to {MOST}"
+            raise self.refused(f"attribute {name} must be {wanted}, not {printable(value)}")
+        return tuple(found)
+
+    def order(self, rank: int) -> tuple[int, ...]:
+        """Attribute perm of a Transpose: each of `rank` axes once; the last first where it is left out."""
+        axes = self.integers("perm", tuple(range(rank))[::-1])
+        if sorted(axes) != list(range(rank)):
+            raise self.refused(f"attribute perm must name each of {rank} axes once, not {list(axes)}")
+        return axes
 
     def number(self, name, default) -> float:
         """An attribute that must be a finite number."""

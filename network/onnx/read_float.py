@@ -211,7 +211,7 @@ class _Reader:
     def average_pool(self, node):
         node.only_attributes(*ATTRIBUTES, "ceil_mode", "count_include_pad")
         self.path.map(node)
-        found = window(node, self.path, node.integers("kernel_shape", None))
+        found = window(node, self.path, node.integers("kernel_shape", least=1))
         check_pool(node, self.path, found)
         counted = node.attribute("count_include_pad", 0, only=(0, 1)) and np.any(found.padding)
         self._averaged(node, found, counted)
@@ -223,7 +223,7 @@ class _Reader:
     def reduce_mean(self, node):
         """Of a whole map: a pool, without its axes where keepdims says so."""
         node.only_attributes("axes", "keepdims", "noop_with_empty_axes")
-        given = integers(node, self.graph, node.input(1)) if node.input(1) else node.integers("axes", None)
+        given = integers(node, self.graph, node.input(1)) if node.input(1) else node.integers("axes")
         rank = len(self.path.shape) + 1
         kept = node.attribute("keepdims", 1, only=(0, 1))
         if rank not in (3, 4) or sorted(one % rank for one in given) != list(range(2, rank)):

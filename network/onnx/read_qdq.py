@@ -160,7 +160,7 @@ def _average_pool(codes: Codes, node: Node):
 
 def average_window(node: Node, path: Path) -> Window:
     """Of an average pool of codes, where padding does not count."""
-    found = window(node, path, node.integers("kernel_shape", None))
+    found = window(node, path, node.integers("kernel_shape", least=1))
     check_pool(node, path, found)
     if node.attribute("count_include_pad", 0, only=(0, 1)) and np.any(found.padding):
         raise node.refused("attribute count_include_pad must be 0 where there is padding")

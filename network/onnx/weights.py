@@ -43,7 +43,7 @@ def convolution(node: Node, path: Path, w: np.ndarray) -> Weights:
         raise node.refused(f"attribute group must be 1 or the {channels} channels, not {group}")
     if w.shape[1] * group != channels or w.shape[0] % group:
         raise node.refused(f"has weights {list(w.shape)} in {group} groups for {told(path.shape)}")
-    kernel = node.integers("kernel_shape", w.shape[2:])
+    kernel = node.integers("kernel_shape", w.shape[2:], least=1)
     if kernel != w.shape[2:]:
         raise node.refused(f"attribute kernel_shape is {list(kernel)}, weights are {list(w.shape)}")
     found = window(node, path, kernel)

@@ -9,7 +9,6 @@ from .tensors import MOST_ELEMENTS, prod
 
 ATTRIBUTES = ("auto_pad", "dilations", "kernel_shape", "pads", "strides")
 _PADS = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
-_LARGEST = 1 << 16
 
 
 def window(node: Node, path: Path, kernel: tuple[int, ...]) -> Window:
@@ -20,11 +19,7 @@ def window(node: Node, path: Path, kernel: tuple[int, ...]) -> Window:
     axes, size = len(kernel), path.shape[1:]
     if axes != len(size):
         raise node.refused(f"has a kernel of {axes} axes on a tensor of {len(size)}")
-    stride = node.integers("strides", (1,) * axes)
-    dilation = node.integers("dilations", (1,) * axes)
-    for name, sizes in (("kernel_shape", kernel), ("strides", stride), ("dilations", dilation)):
-        if min(sizes) < 1 or max(sizes) > _LARGEST:
-            raise node.refused(f"attribute {name} must hold 1 to {_LARGEST}, not {list(sizes)}")
+    stride, dilation = (node.integers(name, (1,) * axes, least=1) for name in ("strides", "dilations"))
     reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
     around = _padding(node, size, reach, stride)
     around = ((0, 0), around[0]) if axes == 1 else (around[0], around[1])
@@ -47,10 +42,8 @@ def pooled(path: Path, found: Window) -> tuple[int, ...]:
 def _padding(node, size, reach, stride) -> tuple[tuple[int, int], ...]:
     """(before, after) of each axis."""
     axes = len(size)
-    pads = node.integers("pads", (0,) * (2 * axes))
+    pads = node.integers("pads", (0,) * (2 * axes), least=0)
     kind = node.attribute("auto_pad", "NOTSET", only=_PADS)
-    if min(pads) < 0 or max(pads) > _LARGEST:
-        raise node.refused(f"attribute pads must hold 0 to {_LARGEST}, not {list(pads)}")
     if kind == "NOTSET":
         return tuple(zip(pads[:axes], pads[axes:], strict=True))
     if any(pads):

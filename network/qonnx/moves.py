@@ -6,8 +6,8 @@ from math import prod
 import numpy as np
 
 from ..onnx.graph import Graph, Node
+from ..onnx.windows import two
 from ..shapes import Window
-from .attributes import pair, permutation
 from .tensor import STANDARD, Tensor
 from .window import window
 
@@ -109,7 +109,7 @@ def _reshaped(node, tensor, shape):
 
 
 def _transpose(graph, node, tensor, batch):
-    axes = permutation(node, len(tensor.shape))
+    axes = node.order(len(tensor.shape))
     if axes[0] != 0:
         raise node.refused(f"must keep the batch first, not put axes in the order {list(axes)}")
     return tensor.transposed(axes), Transposed(node, axes)
@@ -120,7 +120,7 @@ def _max_pool(graph, node, tensor, batch):
         node.attribute(name, 0, only=(0,))
     if len(tensor.shape) != 4:
         raise node.refused(f"must pool a map of 4 axes, not shape {list(tensor.shape)}")
-    taken = window(node, pair(node, "kernel_shape", None, least=1), (tensor.shape[2], tensor.shape[3]))
+    taken = window(node, two(node.integers("kernel_shape", count=2, least=1)), (tensor.shape[2], tensor.shape[3]))
     return Tensor((*tensor.shape[:2], *taken.places(tensor.shape[2:])), tensor.channels), Pooled(node, taken)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..elementwise import Step
 from ..onnx.graph import Graph, Node
+from ..onnx.windows import two
 from ..shapes import Window
-from .attributes import number, pair
 from .quant_node import DOMAINS
 from .tensor import STANDARD, Tensor
 from .threshold_product import Linear
@@ -51,8 +51,8 @@ def read_im2col(node: Node, tensor: Tensor) -> tuple[Window, Tensor]:
     if len(tensor.shape) != 4:
         raise node.refused(f"takes a map of 4 axes, not shape {list(tensor.shape)}")
     node.attribute("pad_value", 0, only=(0,))
-    kernel, stride = (pair(node, name, None, least=1) for name in ("kernel_size", "stride"))
-    found = Window(kernel, stride, pair(node, "dilations", [1, 1], least=1), paddings(node, "pad_amount"))
+    kernel, stride = (two(node.integers(name, count=2, least=1)) for name in ("kernel_size", "stride"))
+    found = Window(kernel, stride, two(node.integers("dilations", (1, 1), least=1)), paddings(node, "pad_amount"))
     size, channels = (tensor.shape[1], tensor.shape[2]), tensor.shape[3]
     checked(node, found, size)
     return found, Tensor((1, *found.places(size), kernel[0] * kernel[1] * channels), 3)
@@ -65,7 +65,7 @@ def _matmul(graph, node, tensor, taken):
 
 def _gemm(graph, node, tensor, taken):
     for name in ("alpha", "beta"):
-        if number(node, name, 1.0) != 1:
+        if node.number(name, 1.0) != 1:
             raise node.refused(f"attribute {name} must be 1, not {node.attribute(name)}")
     node.attribute("transA", 0, only=(0,))
     coded = coded_weights(graph, node, 1)
@@ -89,7 +89,7 @@ def _conv(graph, node, tensor, taken):
     shape = coded.codes.shape
     if len(tensor.shape) != 4 or len(shape) != 4:
         raise node.refused(f"convolves {list(tensor.shape)} by weights of shape {list(shape)}; both must have 4 axes")
-    kernel = pair(node, "kernel_shape", list(shape[2:]), least=1)
+    kernel = node.integers("kernel_shape", shape[2:], least=1)
     if kernel != shape[2:]:
         raise node.refused(f"attribute kernel_shape must be that of its weights, {list(shape[2:])}")
     group, channels = node.attribute("group", 1), tensor.shape[1]
@@ -99,7 +99,7 @@ def _conv(graph, node, tensor, taken):
             "group or one for each channel"
         )
     size = (tensor.shape[2], tensor.shape[3])
-    found = window(node, kernel, size)
+    found = window(node, two(kernel), size)
     matrix = columns(node, coded.moved(lambda x: x.transpose(2, 3, 1, 0).reshape(-1, shape[0])))
     out = Tensor((1, shape[0], *found.places(size)), 1)
     bias = _bias(graph, node, (1, shape[0], 1, 1))

@@ -12,7 +12,6 @@ from golden.formats import Bipolar
 from ..elementwise import ROUNDING_STEPS, Step
 from ..grid import Grid
 from ..onnx.graph import Graph, Node
-from .attributes import number
 from .quant_node import DOMAINS, is_quant, quant_node
 from .tensor import Tensor, constant, scalar
 from .types import data_type, least_integer
@@ -75,7 +74,7 @@ def _sign(node, scale):
 def _multi_threshold(graph, node, tensor):
     """out_scale * (number of thresholds at or below x) + out_bias"""
     levels = _levels(graph, node, tensor)
-    given = (number(node, name, default) for name, default in (("out_scale", 1.0), ("out_bias", 0.0)))
+    given = (node.number(name, default) for name, default in (("out_scale", 1.0), ("out_bias", 0.0)))
     factor, offset = (np.asarray(one, np.float32) for one in given)
     if not 0 < factor < np.inf:
         raise node.refused(f"attribute out_scale must be positive, not {factor!s}")

@@ -5,7 +5,6 @@ import onnx
 
 from ..elementwise import Step
 from ..onnx.graph import Graph, Node
-from .attributes import number
 from .tensor import STANDARD, Tensor, constant, scalar
 
 _UNCHANGED = ("Identity", "Dropout")
@@ -59,7 +58,7 @@ def _clip(graph, node, tensor):
 def _bound(graph, node, position, name, end):
     if position < len(node.inputs) and node.inputs[position]:
         return scalar(node, constant(graph, node, position, name, finite=False), name)
-    return number(node, name, 0) if name in node.attributes else end
+    return node.number(name, 0) if name in node.attributes else end
 
 
 def _batch_normalization(graph, node, tensor):
@@ -76,7 +75,7 @@ def _batch_normalization(graph, node, tensor):
     gamma, beta, mean, variance = (constant(graph, node, i, name) for i, name in enumerate(names, start=1))
     if any(one.shape != (tensor.shape[1],) for one in (gamma, beta, mean, variance)):
         raise node.refused(f"its parameters must have shape [{tensor.shape[1]}]")
-    variance = variance + np.float32(number(node, "epsilon", 1e-5))
+    variance = variance + np.float32(node.number("epsilon", 1e-5))
     if not (variance > 0).all():
         raise node.refused("variance and epsilon must sum to a positive number")
     with np.errstate(all="ignore"):

@@ -8,7 +8,6 @@ from golden.formats import Bipolar, Integer, Ternary
 from golden.quantize import quantize
 
 from ..onnx.graph import Graph, Node
-from .attributes import permutation
 from .quant_node import is_quant, quant_node
 from .tensor import STANDARD, constant
 from .types import MOST_BITS, least_integer
@@ -154,7 +153,7 @@ def _identity(graph, node, place, coded):
 
 
 def _transpose(graph, node, place, coded):
-    axes = permutation(node, coded.codes.ndim)
+    axes = node.order(coded.codes.ndim)
     return coded.moved(lambda x: x.transpose(axes))
 
 

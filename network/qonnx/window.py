@@ -1,8 +1,8 @@
 """The window of a convolution or a pool in an ONNX model."""
 
 from ..onnx.graph import Node
+from ..onnx.windows import two
 from ..shapes import Window
-from .attributes import MOST, integers, pair
 
 _AUTO = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
@@ -13,7 +13,7 @@ def window(node: Node, kernel: tuple[int, int], size: tuple[int, int]) -> Window
     Raises Unsupported for values that are none, padding that a window does not reach over, and maps smaller than one
     window.
     """
-    stride, dilation = (pair(node, name, [1, 1], least=1) for name in ("strides", "dilations"))
+    stride, dilation = (two(node.integers(name, (1, 1), least=1)) for name in ("strides", "dilations"))
     automatic = node.attribute("auto_pad", "NOTSET", only=_AUTO)
     padding = paddings(node, "pads") if automatic == "NOTSET" else ((0, 0), (0, 0))
     if automatic in ("SAME_UPPER", "SAME_LOWER"):
@@ -24,7 +24,7 @@ def window(node: Node, kernel: tuple[int, int], size: tuple[int, int]) -> Window
 
 def paddings(node: Node, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
     """An attribute [top, left, bottom, right] as ((top, bottom), (left, right)). Raises Unsupported."""
-    top, left, bottom, right = integers(node, name, [0, 0, 0, 0], count=4, least=0, most=MOST)
+    top, left, bottom, right = node.integers(name, (0, 0, 0, 0), least=0)
     return (top, bottom), (left, right)
 
 
