@@ -82,6 +82,15 @@ class Step:
         with np.errstate(all="ignore"):
             return np.asarray(OPERATIONS[self.operation](np.asarray(x, np.float32), *self.operands), np.float32)
 
+    def ahead_of(self, axes: int) -> "Step":
+        """The same on x [..., C, ...] with so many axes behind the channels."""
+        return Step(self.operation, tuple(self._ahead(one, axes) for one in self.operands))
+
+    def _ahead(self, operand, axes):
+        if operand.ndim < 1 or len(operand) == 1:
+            return operand
+        return operand.reshape(len(operand), *(1,) * axes, *operand.shape[1:])
+
 
 def is_rising(step: Step) -> bool:
     """Whether a step never falls as x rises, and looks at nothing but x."""

@@ -248,20 +248,11 @@ class Codes(Flow):
     def _settle(self):
         """Makes the real numbers lie as ONNX has them, and what steps do to each channel with them."""
         assert self.after is not None and self.grid is not None
-        channels, rank = self.path.channels, len(self.path.shape)
-        layers = len(self.path.layers)
+        behind, layers = self.path.behind, len(self.path.layers)
         self.path.plain()
         if len(self.path.layers) > layers and self.grid.scale.ndim:
             raise Unsupported("the model's outputs are maps of real sums with a scale for each channel")
-        self.after = [
-            Step(one.operation, tuple(_spread(each, rank - 1 - channels) for each in one.operands))
-            for one in self.after
-        ]
-
-
-def _spread(operand, axes):
-    """One number per channel, with axes behind it."""
-    return operand.reshape(-1, *(1,) * axes) if operand.ndim == 1 else operand
+        self.after = [step.ahead_of(behind) for step in self.after]
 
 
 def _same(one, other):

@@ -31,6 +31,11 @@ class Path:
         """Which axis of `shape` is the last one in the layers."""
         return self.axes[-1]
 
+    @property
+    def behind(self) -> int:
+        """How many axes of `shape` lie behind that one."""
+        return len(self.shape) - 1 - self.channels
+
     def add(self, layer, shape: tuple[int, ...]):
         """One more layer, whose outputs lie as its inputs do, and their shape as ONNX has it."""
         self.layers.append(layer)

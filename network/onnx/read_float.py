@@ -20,7 +20,7 @@ from .graph import OWN_DOMAINS, Graph
 from .moves import MOVES, integers
 from .node import Node
 from .path import Path, checked, told
-from .scaling import as_given, fitting, per_channel, spread, steps
+from .scaling import as_given, fitting, per_channel, steps
 from .tensors import prod
 from .weights import CONV_ATTRIBUTES, GEMM_ATTRIBUTES, Weights, convolution, dense, gemm, real, row
 from .windows import ATTRIBUTES, check_pool, pooled, two, window
@@ -53,7 +53,7 @@ class _Reader:
             self._check(node)
             OPERATORS[node.operator](self, node)
         if self.pending is not None:
-            self._last(steps(spread(self.path, self.pending[1])))
+            self._last([step.ahead_of(self.path.behind) for step in steps(self.pending[1])])
         self.path.plain()
         linears = [layer for layer in self.path.layers if isinstance(layer, Linear)]
         if not linears:

@@ -43,13 +43,6 @@ def _full(path, value):
     return value.reshape((1,) * (len(path.shape) - value.ndim) + value.shape)
 
 
-def spread(path: Path, affine: Affine) -> Affine:
-    """Constants that are scalars or [C] as they broadcast against ONNX's layout."""
-    axes = (-1, *(1,) * (len(path.shape) - 1 - path.channels))
-    factor, offset = (one.reshape(axes) if one.ndim else one for one in (affine.factor, affine.offset))
-    return Affine(factor, offset)
-
-
 def steps(affine: Affine) -> list[Step]:
     """The same as operations on float32."""
     return [Step("mul", (affine.factor,)), Step("add", (affine.offset,))]

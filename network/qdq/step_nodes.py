@@ -23,12 +23,7 @@ def add_steps(building: Building, steps, name: str, channels_behind: int = 0):
     Raises ValueError for steps that ONNX has no operator for.
     """
     for step in steps:
-        operands = [_placed(one, channels_behind) for one in step.operands]
-        _add(building, Step(step.operation, tuple(operands)), f"{name}_{step.operation}")
-
-
-def _placed(operand, behind):
-    return operand.reshape(-1, *(1,) * behind) if operand.ndim == 1 and operand.size > 1 else operand
+        _add(building, step.ahead_of(channels_behind), f"{name}_{step.operation}")
 
 
 def _add(building, step, name):

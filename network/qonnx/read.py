@@ -128,14 +128,8 @@ def _factor(section: Section) -> float:
 
 def _spread(steps, tensor) -> tuple[Step, ...]:
     """Steps on a tensor as the model has it, whose channels may not be the last axis."""
-    behind = (1,) * (0 if tensor.channels is None else len(tensor.shape) - 1 - tensor.channels)
-
-    def spread(step, operand):
-        if operand.ndim < 1 or len(operand) == 1:
-            return operand
-        return operand.reshape(len(operand), *behind, *((-1,) if step.operation == "reached" else ()))
-
-    return tuple(Step(step.operation, tuple(spread(step, one) for one in step.operands)) for step in steps)
+    behind = 0 if tensor.channels is None else len(tensor.shape) - 1 - tensor.channels
+    return tuple(step.ahead_of(behind) for step in steps)
 
 
 @contextmanager
