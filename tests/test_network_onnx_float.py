@@ -144,6 +144,20 @@ def test_scaling_behind_an_activation_goes_into_the_product_after():
     compared(dense.add("Gemm", draw(5, 3)).add("Relu").add("Mul", draw(3)).add("Sub", draw(3)), draw(4, 7))
 
 
+def test_constants_that_are_the_same_at_all_places_are_one_per_channel():
+    draw = Draw(12)
+    whole = np.broadcast_to(draw(6, 1, 1), (6, 4, 5))
+    chain = Chain((3, 5, 7)).add("Conv", draw(6, 3, 2, 3), draw(6)).add("Add", whole).add("Mul", draw(6, 1, 1))
+    compared(chain, draw(4, 3, 5, 7), [Transpose, Linear, Transpose])
+
+
+def test_reshapes_that_undo_each_other_are_left_out():
+    draw = Draw(13)
+    chain = Chain((4, 6)).add("Reshape", np.array([0, 2, 12])).add("Reshape", np.array([0, 4, 6]))
+    chain.add("MatMul", draw(6, 5)).add("Unsqueeze", np.array([2])).add("Squeeze", np.array([-2]))
+    compared(chain.add("MatMul", draw(5, 3)), draw(7, 4, 6), [Linear, Linear])
+
+
 def test_elementwise_operators_at_both_ends_are_steps():
     draw = Draw(12)
     chain = Chain((3, 4)).add("BatchNormalization", *draw.norm(3)).add("Clip", np.float32(-1), None).add("Relu")

@@ -273,7 +273,7 @@ FLOAT = {
         conv().add("Relu").add("Mul", np.float32(2), name="m").add("Flatten").model()
     ),
     "Add a: has a constant [5] for [B, 4]": lambda: fc().add("Add", reals(1, 5), name="a").model(),
-    "Add a: has a constant [4, 5, 6] that is not one number per channel": lambda: (
+    "Add a: has a constant [4, 5, 6] that varies along axis 2; channels lie on axis 1": lambda: (
         conv().add("Add", reals(1, 4, 5, 6), name="a").model()
     ),
     "Add a: must have 2 inputs, not 1": lambda: fc().add("Add", name="a").model(),

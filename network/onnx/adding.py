@@ -25,7 +25,7 @@ def adding(node: Node, codes: Codes, x: Grid, held: Coded) -> tuple[Function, li
     if PLATFORMS[codes.platform].add is None:
         raise node.refused(f"platform {codes.platform!r} has no rule for addition")
     constant = along_channels(node, codes.path, held.codes)
-    swapped = codes.graph.is_constant(node.inputs[0]) and not _is_repeated(codes, constant)
+    swapped = codes.graph.is_constant(node.inputs[0]) and not _is_repeated(codes, held.codes)
 
     def function(given, y):
         pair = (given, np.broadcast_to(constant, given.shape))
@@ -45,7 +45,7 @@ def adding(node: Node, codes: Codes, x: Grid, held: Coded) -> tuple[Function, li
 
 def _is_repeated(codes, constant):
     """Whether each number of the constant is added to a row of codes: onnxruntime then takes the codes first."""
-    return constant.size == 1 or len(codes.path.shape) - 1 > codes.path.channels
+    return constant.size == 1 or (codes.path.behind > 0 and constant.shape[-1] == 1)
 
 
 def _ordered(pair, swapped):

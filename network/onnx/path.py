@@ -18,6 +18,8 @@ class Path:
 
     shape : one example as ONNX has it, without the batch.
     axes : for each axis of an example as the layers have it, which axis of `shape` it is; ADDED: one of size 1 more.
+    columns : which axis of `shape` the columns of the last product are, or the channels of the input; None where they
+        are mixed with others.
     """
 
     def __init__(self, shape: tuple[int, ...]):
@@ -25,6 +27,8 @@ class Path:
         self.names = LayerNames()
         self.shape = shape
         self.axes: Axes = tuple(range(len(shape)))
+        self.columns: int | None = 0
+        self._before = shape
 
     @property
     def channels(self) -> int:
@@ -40,6 +44,11 @@ class Path:
         """One more layer, whose outputs lie as its inputs do, and their shape as ONNX has it."""
         self.layers.append(layer)
         self.shape = shape
+
+    def add_product(self, layer, shape: tuple[int, ...]):
+        """The same for a product."""
+        self.add(layer, shape)
+        self.columns = self.channels
 
     def plain(self):
         """Makes the tensor lie as ONNX has it."""
@@ -68,20 +77,30 @@ class Path:
         """Elements in the order that ONNX has them in, in another shape, by a layer of a name like this one."""
         self.plain()
         self._reshape(shape, name)
+        self.columns = self._kept(shape)
         self.shape, self.axes = shape, tuple(range(len(shape)))
 
     def transpose(self, axes: tuple[int, ...]):
         """Axes of `shape` in another order; nothing moves until a layer wants it."""
         self.shape = tuple(self.shape[one] for one in axes)
         self.axes = tuple(one if one == ADDED else axes.index(one) for one in self.axes)
+        self.columns = None if self.columns is None else axes.index(self.columns)
+
+    def _kept(self, shape) -> int | None:
+        """Which axis of another shape has all the columns, and nothing but them."""
+        if self.columns is None:
+            return None
+        before, count = prod(self.shape[: self.columns]), self.shape[self.columns]
+        found = [axis for axis, size in enumerate(shape) if size == count and prod(shape[:axis]) == before]
+        return found[-1] if found else None
 
     def _reshape(self, sizes, name=""):
-        """Two that follow each other are one, of the name that a node gave."""
-        if self.layers and isinstance(self.layers[-1], Reshape):
-            named = self.names.name(name) if name else self.layers[-1].name
-            self.layers[-1] = Reshape(named, sizes)
-        elif sizes != self._sizes(self.axes):
-            self.layers.append(Reshape(self.names.name(name or "reshape"), sizes))
+        """Two that follow each other are one, of the name that a node gave, or none where they undo each other."""
+        last = self.layers.pop() if self.layers and isinstance(self.layers[-1], Reshape) else None
+        self._before = self._sizes(self.axes) if last is None else self._before
+        if sizes != self._before:
+            named = last.name if last is not None and not name else self.names.name(name or "reshape")
+            self.layers.append(Reshape(named, sizes))
 
     def _sizes(self, axes) -> tuple[int, ...]:
         return tuple(1 if one == ADDED else self.shape[one] for one in axes)

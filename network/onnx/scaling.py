@@ -30,12 +30,24 @@ def per_channel(node: Node, path: Path, affine: Affine) -> Affine:
 
 def along_channels(node: Node, path: Path, value: np.ndarray) -> np.ndarray:
     """One constant, likewise."""
+    return along(node, path, value, path.channels)
+
+
+def along(node: Node, path: Path, value: np.ndarray, axis: int | None) -> np.ndarray:
+    """A constant as a scalar, or [C] along one axis of the tensor, along which alone it varies.
+
+    Raises Unsupported where it does not broadcast with the tensor, or varies along others.
+    """
     full = _full(path, fitting(node, path, value))
-    if full.size == 1:
-        return full.reshape(())
-    if full.size != full.shape[path.channels]:
-        raise node.refused(f"has a constant {list(value.shape)} that is not one number per channel")
-    return full.reshape(-1)
+    for place in range(full.ndim):
+        first = full.take([0], place)
+        if (full == first).all():
+            full = first
+        elif place != axis:
+            lie = "nowhere" if axis is None else f"on axis {axis + 1}"
+            varies = f"has a constant {list(value.shape)} that varies along axis {place + 1}"
+            raise node.refused(f"{varies}; channels lie {lie}")
+    return full.reshape(()) if full.size == 1 else full.reshape(-1)
 
 
 def _full(path, value):
