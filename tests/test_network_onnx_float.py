@@ -156,6 +156,10 @@ def test_reshapes_that_undo_each_other_are_left_out():
     chain = Chain((4, 6)).add("Reshape", np.array([0, 2, 12])).add("Reshape", np.array([0, 4, 6]))
     chain.add("MatMul", draw(6, 5)).add("Unsqueeze", np.array([2])).add("Squeeze", np.array([-2]))
     compared(chain.add("MatMul", draw(5, 3)), draw(7, 4, 6), [Linear, Linear])
+    chain = Chain((3, 4, 5)).add("Conv", draw(6, 3, 2, 2)).add("Reshape", np.array([0, 6, -1]))
+    chain.add("Reshape", np.array([0, 6, 3, 4])).add("MaxPool", kernel_shape=[2, 2]).add("Reshape", np.array([0, 36]))
+    chain.add("Reshape", np.array([0, 36])).add("Gemm", draw(36, 2))
+    compared(chain, draw(7, 3, 4, 5), [Transpose, Linear, MaxPool, Transpose, Reshape, Linear])
 
 
 def test_elementwise_operators_at_both_ends_are_steps():

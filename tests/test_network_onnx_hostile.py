@@ -200,10 +200,14 @@ FLOAT = {
     "Conv c: takes 12890603880 elements into its windows, which is more than 134217728": lambda: conv(
         pads=[1 << 15, 1 << 14, 1 << 15, 0]
     ).model(),
-    "Conv c: has windows larger than its padded input of [6, 7]": lambda: conv(dilations=[6, 1]).model(),
+    "Conv c: has windows that reach over 7 places; its input with padding has 6": lambda: conv(
+        dilations=[6, 1]
+    ).model(),
     "Conv c: attribute group must be 1 or the 3 channels, not 2": lambda: conv(group=2).model(),
     "Conv c: has weights [4, 3, 2, 2] in 3 groups for [B, 3, 6, 7]": lambda: conv(group=3).model(),
-    "Conv c: attribute kernel_shape is [3, 3], weights are [4, 3, 2, 2]": lambda: conv(kernel_shape=[3, 3]).model(),
+    "Conv c: attribute kernel_shape must be that of its weights, [2, 2], not [3, 3]": lambda: conv(
+        kernel_shape=[3, 3]
+    ).model(),
     "Conv c: attribute shape is not supported": lambda: conv(shape=3).model(),
     "Conv c: has weights [4, 5, 2, 2] in 1 groups for [B, 3, 6, 7]": lambda: (
         Chain((3, 6, 7)).add("Conv", reals(1, 4, 5, 2, 2), name="c").model()
@@ -303,7 +307,7 @@ FLOAT = {
     "Softmax s: attribute axis must be the last of 3, not 1": lambda: (
         Chain((2, 3)).add("MatMul", reals(1, 3, 4)).add("Softmax", name="s").model(opset=12)
     ),
-    "Reshape r: makes [0, 7, -1] of [B, 4, 5, 6]; the batch must stay as it is": lambda: (
+    "Reshape r: cannot make [0, 7, -1] of [B, 4, 5, 6]": lambda: (
         conv().add("Reshape", np.array([0, 7, -1]), name="r").model()
     ),
     "Reshape r: has no size for axis 5 of its output: 0": lambda: (

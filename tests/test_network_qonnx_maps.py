@@ -91,6 +91,32 @@ def test_lowered_convolutions():
     assert compared(chain, x) == 10 * (3 * 30 + 7 * 15 + 2 * 8)
 
 
+def test_windows_of_padding_alone():
+    rng = np.random.default_rng(26)
+    chain = convolution(Chain().quant(0.25, 4, 3, signed=0), rng, 2, 3, pads=[3, 0, 0, 4]).quant(0.5, 4)
+    assert compared(chain, real(rng, 10, 2, 6, 7)) == 10 * (84 + 3 * 63)
+
+
+def test_signals():
+    """[B, C, L] are maps of height one; a pool whose ceil_mode adds no window; a softmax of rows."""
+    networks = []
+    for high in ([], [1]):
+        rng, pads = np.random.default_rng(28), [0] * len(high)
+        chain = Chain().quant(0.25, 4)
+        w = chain.constant(np.float32(rng.integers(-3, 4, (6, 2, *high, 3))))
+        chain.product("Conv", w, pads=[*pads, 1, *pads, 0], strides=[*high, 2]).quant(2, 3)
+        chain.then("MaxPool", kernel_shape=[*high, 2], strides=[*high, 2], ceil_mode=1)
+        chain.then("Reshape", np.int64([0, 6, 2])).then("Transpose", perm=[0, 2, 1])
+        chain.product("MatMul", chain.constant(np.float32(rng.integers(-3, 4, (6, 4))))).then("Softmax", axis=2)
+        networks.append(read_qonnx(chain.model((1, 2, *high, 8))))
+    kinds = [type(layer) for layer in networks[0].layers]
+    assert kinds == [Transpose, Reshape, Product, MaxPool, Reshape, Product]
+    x = real(np.random.default_rng(29), 20, 2, 1, 8)
+    y = networks[1].run(x)
+    assert y.shape == (20, 2, 4) and np.ptp(y) > 0.5
+    assert networks[0].run(x[:, :, 0]).tolist() == y.tolist()
+
+
 def test_shapes_that_move_axes():
     rng = np.random.default_rng(25)
     chain = Chain().quant(0.25, 4).then("Reshape", np.int64([1, 2, -1]))

@@ -248,9 +248,9 @@ class Codes(Flow):
     def _settle(self):
         """Makes the real numbers lie as ONNX has them, and what steps do to each channel with them."""
         assert self.after is not None and self.grid is not None
-        behind, layers = self.path.behind, len(self.path.layers)
+        behind = self.path.behind
         self.path.plain()
-        if len(self.path.layers) > layers and self.grid.scale.ndim:
+        if behind and self.grid.scale.ndim:
             raise Unsupported("the model's outputs are maps of real sums with a scale for each channel")
         self.after = [step.ahead_of(behind) for step in self.after]
 

@@ -178,12 +178,16 @@ class Graph:
             given = self.data_input(node)
             if last is not None and given != name:
                 raise last.refused(f"its output {printable(given)} is read, which is not supported")
-            if given != node.inputs[0] and node.operator not in COMMUTING:
-                raise node.refused("takes a constant where activations belong")
+            self.check_first(node)
             yield node
             name, last = node.outputs[0], node
         if last is not None and name != self.output:
             raise last.refused(f"its output {printable(self.output)} is read, which is not supported")
+
+    def check_first(self, node):
+        """Raises Unsupported where a chain's node takes a constant first and its operator does not let that be."""
+        if self.data_input(node) != node.inputs[0] and node.operator not in COMMUTING:
+            raise node.refused("takes a constant where activations belong")
 
     def data_input(self, node) -> str:
         """The input of a chain's node that is none constant."""

@@ -49,7 +49,7 @@ def _flatten(node, graph, path):
     axis = axis + rank if axis < 0 else axis
     if not 0 < axis <= rank or prod(path.shape[: axis - 1]) != 1:
         raise node.refused(f"attribute axis must be 1 on {told(path.shape)}, not {node.integer('axis', 1)}")
-    path.reshape((prod(path.shape),), node.name)
+    path.reshape((prod(path.shape),), node)
 
 
 def _reshape(node, graph, path):
@@ -62,9 +62,11 @@ def _reshape(node, graph, path):
     known = prod(one for one in sizes[1:] if one != -1)
     if -1 in sizes[1:] and sizes[0] != -1 and known > 0 and total % known == 0:
         sizes[sizes.index(-1, 1)] = total // known
-    if not kept or -1 in sizes[1:] or len(sizes) < 2 or prod(sizes[1:]) != total:
+    if not kept:
         raise node.refused(f"makes {list(wanted)} of {told(path.shape)}; the batch must stay as it is")
-    path.reshape(checked(node, sizes[1:]), node.name)
+    if -1 in sizes[1:] or len(sizes) < 2 or prod(sizes[1:]) != total:
+        raise node.refused(f"cannot make {list(wanted)} of {told(path.shape)}")
+    path.reshape(checked(node, sizes[1:]), node)
 
 
 def _size(node, path, axis, size, copied):
@@ -81,7 +83,7 @@ def _squeeze(node, graph, path):
     axes = _axes(node, graph, rank, tuple(k + 1 for k, one in enumerate(path.shape) if one == 1))
     if 0 in axes or any(path.shape[one - 1] != 1 for one in axes):
         raise node.refused(f"takes axes {sorted(axes)} away from {told(path.shape)}, where not all are of size 1")
-    path.reshape(checked(node, [one for k, one in enumerate(path.shape) if k + 1 not in axes]), node.name)
+    path.reshape(checked(node, [one for k, one in enumerate(path.shape) if k + 1 not in axes]), node)
 
 
 def _unsqueeze(node, graph, path):
@@ -91,7 +93,7 @@ def _unsqueeze(node, graph, path):
     if 0 in axes:
         raise node.refused("puts an axis before the batch")
     sizes = iter(path.shape)
-    path.reshape(checked(node, [1 if axis in axes else next(sizes) for axis in range(1, rank)]), node.name)
+    path.reshape(checked(node, [1 if axis in axes else next(sizes) for axis in range(1, rank)]), node)
 
 
 def _axes(node, graph, rank, default):
@@ -114,9 +116,9 @@ def _axes(node, graph, rank, default):
 def integers(node: Node, graph: Graph, name) -> tuple[int, ...]:
     """A constant list of integers, at most as many as tensors have axes. Raises Unsupported."""
     value = graph.constant(node, name)
-    if value.dtype.kind not in "iu" or value.ndim != 1 or value.size > 8:
+    if value.dtype.kind not in "iu" or value.ndim > 1 or value.size > 8:
         raise node.refused(f"input {printable(name)} must be a list of at most 8 integers")
-    return tuple(int(one) for one in value)
+    return tuple(int(one) for one in value.reshape(-1))
 
 
 MOVES: dict[str, Callable[[Node, Graph, Path], None]] = {

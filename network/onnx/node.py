@@ -70,7 +70,7 @@ class Node:
         found = value if isinstance(value, list | tuple) and all(type(one) is int for one in value) else None
         outside = least is not None and any(not least <= one <= MOST for one in found or ())
         if found is None or outside or count not in (None, len(found)):
-            wanted = f"{'' if count is None else f'{count} '}integers"
+            wanted = "integers" if count is None else f"{count} integer{'s' * (count != 1)}"
             wanted += "" if least is None else f" from {least} to {MOST}"
             raise self.refused(f"attribute {name} must be {wanted}, not {printable(value)}")
         return tuple(found)

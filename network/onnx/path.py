@@ -28,7 +28,7 @@ class Path:
         self.shape = shape
         self.axes: Axes = tuple(range(len(shape)))
         self.columns: int | None = 0
-        self._before = shape
+        self._reshaped: list[Axes] = []
 
     @property
     def channels(self) -> int:
@@ -67,16 +67,17 @@ class Path:
         else:
             own, wanted = ([one for one in some if one != ADDED] for some in (self.axes, axes))
             self._reshape(self._sizes(own))
-            moved = (0, *(own.index(one) + 1 for one in wanted))
-            self.layers.append(Transpose(self.names.name("transpose"), moved))
+            self._transpose((0, *(own.index(one) + 1 for one in wanted)))
             self.axes = tuple(wanted)
             self._reshape(self._sizes(axes))
         self.axes = axes
 
-    def reshape(self, shape: tuple[int, ...], name: str):
-        """Elements in the order that ONNX has them in, in another shape, by a layer of a name like this one."""
+    def reshape(self, shape: tuple[int, ...], node: Node):
+        """Elements in the order that ONNX has them in, in another shape, by a layer named after a node."""
+        if shape == self.shape and self.axes != tuple(range(len(shape))):
+            return
         self.plain()
-        self._reshape(shape, name)
+        self._reshape(shape, node.name or node.operator)
         self.columns = self._kept(shape)
         self.shape, self.axes = shape, tuple(range(len(shape)))
 
@@ -97,10 +98,18 @@ class Path:
     def _reshape(self, sizes, name=""):
         """Two that follow each other are one, of the name that a node gave, or none where they undo each other."""
         last = self.layers.pop() if self.layers and isinstance(self.layers[-1], Reshape) else None
-        self._before = self._sizes(self.axes) if last is None else self._before
-        if sizes != self._before:
+        before = self._sizes(self.axes) if last is None else self._reshaped.pop()
+        if sizes != before:
             named = last.name if last is not None and not name else self.names.name(name or "reshape")
             self.layers.append(Reshape(named, sizes))
+            self._reshaped.append(before)
+
+    def _transpose(self, axes):
+        """Likewise."""
+        last = self.layers.pop() if self.layers and isinstance(self.layers[-1], Transpose) else None
+        moved = axes if last is None else tuple(last.axes[one] for one in axes)
+        if moved != tuple(range(len(moved))):
+            self.layers.append(Transpose(self.names.name("transpose") if last is None else last.name, moved))
 
     def _sizes(self, axes) -> tuple[int, ...]:
         return tuple(1 if one == ADDED else self.shape[one] for one in axes)

@@ -230,7 +230,7 @@ class _Reader:
             raise node.refused(f"takes the mean of {told(self.path.shape)} over axes {list(given)}, not of whole maps")
         self._whole(node)
         if not kept:
-            self.path.reshape(self.path.shape[:1], node.name)
+            self.path.reshape(self.path.shape[:1], node)
 
     def _whole(self, node):
         self.path.map(node)

@@ -24,7 +24,7 @@ from .path import Path
 from .platform_product import CodedProduct
 from .scaling import along_channels, as_given, fitting
 from .waiting import WaitingProduct, waiting_mean, waiting_pool, waiting_product
-from .weights import CONV_ATTRIBUTES, GEMM_ATTRIBUTES, Weights, convolution, dense, gemm, real, row
+from .weights import CONV_ATTRIBUTES, GEMM_ATTRIBUTES, Weights, column_axis, convolution, dense, gemm, real, row
 from .windows import ATTRIBUTES, check_pool, pooled, window
 
 _WIDEST = (-(1 << 31), 1 << 31)
@@ -49,9 +49,9 @@ def _dequantize(codes: Codes, node: Node):
     codes.dequantize(node)
 
 
-def _weights(codes: Codes, node: Node, axis: int) -> Coded:
+def _weights(codes: Codes, node: Node) -> Coded:
     codes.take_real(node)
-    found = dequantized(codes.graph, node.input(1))
+    found, axis = dequantized(codes.graph, node.input(1)), column_axis(node)
     if found is None:
         raise node.refused("has weights that no DequantizeLinear gives")
     if found.scale.ndim and found.axis != axis:
@@ -80,7 +80,7 @@ def _biased(codes, node, product, name):
 
 def _conv(codes: Codes, node: Node):
     node.only_attributes(*CONV_ATTRIBUTES)
-    found = _weights(codes, node, axis=0)
+    found = _weights(codes, node)
     _product(codes, node, convolution(node, codes.path, found.codes), found, node.input(2))
 
 
@@ -88,13 +88,13 @@ def _gemm(codes: Codes, node: Node):
     node.only_attributes(*GEMM_ATTRIBUTES)
     for name in ("alpha", "beta"):
         node.attribute(name, 1.0, only=(1.0,))
-    found = _weights(codes, node, axis=0 if node.integer("transB", 0) else 1)
+    found = _weights(codes, node)
     _product(codes, node, gemm(node, codes.path, found.codes), found, node.input(2))
 
 
 def _matmul(codes: Codes, node: Node):
     node.only_attributes()
-    found = _weights(codes, node, axis=1)
+    found = _weights(codes, node)
     _product(codes, node, dense(node, codes.path, found.codes), found, "")
 
 

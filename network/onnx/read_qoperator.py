@@ -18,7 +18,7 @@ from .platform_product import CodedProduct
 from .read_qdq import OPERATORS as QDQ
 from .read_qdq import average_window
 from .waiting import waiting_mean, waiting_pool, waiting_product
-from .weights import CONV_ATTRIBUTES, Weights, convolution, dense, gemm, row
+from .weights import CONV_ATTRIBUTES, Weights, column_axis, convolution, dense, gemm, row
 from .windows import ATTRIBUTES, pooled
 
 
@@ -63,7 +63,7 @@ def _conv(codes: Codes, node: Node):
     """x, its scale and zero point, w, its scale and zero point, those of y, bias."""
     node.only_attributes(*CONV_ATTRIBUTES)
     codes.take_codes(node, 1, 2)
-    found = _weights(codes, node, 3, axis=0)
+    found = _weights(codes, node, 3, column_axis(node))
     weights = convolution(node, codes.path, found.codes)
     _put(codes, node, weights, _product(codes, node, weights, found, bias=8), codes.grid_of(node, 6, 7))
 
@@ -72,7 +72,7 @@ def _matmul(codes: Codes, node: Node):
     """a, its scale and zero point, b, its scale and zero point, those of y."""
     node.only_attributes()
     codes.take_codes(node, 1, 2)
-    found = _weights(codes, node, 3, axis=1)
+    found = _weights(codes, node, 3, column_axis(node))
     weights = dense(node, codes.path, found.codes)
     _put(codes, node, weights, _product(codes, node, weights, found, bias=0), codes.grid_of(node, 6, 7))
 
@@ -82,7 +82,7 @@ def _gemm(codes: Codes, node: Node):
     node.only_attributes("alpha", "transA", "transB")
     node.attribute("alpha", 1.0, only=(1.0,))
     codes.take_codes(node, 1, 2)
-    found = _weights(codes, node, 3, axis=0 if node.integer("transB", 0) else 1)
+    found = _weights(codes, node, 3, column_axis(node))
     weights = gemm(node, codes.path, found.codes)
     product = _product(codes, node, weights, found, bias=6)
     if node.input(7):

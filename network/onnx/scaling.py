@@ -39,15 +39,24 @@ def along(node: Node, path: Path, value: np.ndarray, axis: int | None) -> np.nda
     Raises Unsupported where it does not broadcast with the tensor, or varies along others.
     """
     full = _full(path, fitting(node, path, value))
-    for place in range(full.ndim):
-        first = full.take([0], place)
+    for index in range(full.ndim):
+        first = full.take([0], index)
         if (full == first).all():
             full = first
-        elif place != axis:
-            lie = "nowhere" if axis is None else f"on axis {axis + 1}"
-            varies = f"has a constant {list(value.shape)} that varies along axis {place + 1}"
-            raise node.refused(f"{varies}; channels lie {lie}")
+        elif index != axis:
+            given = f"has a constant {list(value.shape)} that varies along axis {index + 1}"
+            raise node.refused(f"{given}; channels lie {place(axis)}")
     return full.reshape(()) if full.size == 1 else full.reshape(-1)
+
+
+def place(axis: int | None) -> str:
+    """Where channels lie, in words; axes are counted with the batch."""
+    return "nowhere" if axis is None else f"on axis {axis + 1}"
+
+
+def along_first(node: Node, path: Path, value: np.ndarray) -> np.ndarray:
+    """Numbers [C] along the first axis of the tensor, likewise. Raises Unsupported where its columns lie elsewhere."""
+    return along(node, path, value.reshape(-1, *(1,) * (len(path.shape) - 1)), path.columns)
 
 
 def _full(path, value):

@@ -45,7 +45,8 @@ def convolution(node: Node, path: Path, w: np.ndarray) -> Weights:
         raise node.refused(f"has weights {list(w.shape)} in {group} groups for {told(path.shape)}")
     kernel = node.integers("kernel_shape", w.shape[2:], least=1)
     if kernel != w.shape[2:]:
-        raise node.refused(f"attribute kernel_shape is {list(kernel)}, weights are {list(w.shape)}")
+        own = list(w.shape[2:])
+        raise node.refused(f"attribute kernel_shape must be that of its weights, {own}, not {list(kernel)}")
     found = window(node, path, kernel)
     taken = np.moveaxis(w.reshape(*w.shape[:2], -1), (2, 1, 0), (0, 1, 2)).reshape(-1, len(w))
     return Weights(taken, (len(w), *pooled(path, found)[1:]), found, depthwise=group > 1)
@@ -66,6 +67,12 @@ def gemm(node: Node, path: Path, w: np.ndarray) -> Weights:
         raise node.refused(f"takes [B, K], not {told(path.shape)}")
     turned = node.attribute("transB", 0, only=(0, 1))
     return dense(node, path, w.T if turned else w)
+
+
+def column_axis(node: Node) -> int:
+    """Along which axis of its weights a product has its columns, by operator and transB."""
+    first = "Conv" in node.operator or ("Gemm" in node.operator and node.integer("transB", 0))
+    return 0 if first else 1
 
 
 def row(node: Node, value: np.ndarray, columns: int) -> np.ndarray:

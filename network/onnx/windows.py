@@ -23,9 +23,7 @@ def window(node: Node, path: Path, kernel: tuple[int, ...]) -> Window:
     reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
     around = _padding(node, size, reach, stride)
     around = ((0, 0), around[0]) if axes == 1 else (around[0], around[1])
-    found = Window(two(kernel), two(stride), two(dilation), around)
-    _check(node, found, path)
-    return found
+    return checked(node, Window(two(kernel), two(stride), two(dilation), around), two(size), path.shape[0])
 
 
 def two(each: tuple[int, ...]) -> tuple[int, int]:
@@ -56,14 +54,16 @@ def _padding(node, size, reach, stride) -> tuple[tuple[int, int], ...]:
     return tuple(zip(first, second, strict=True))
 
 
-def _check(node, found, path):
-    size = two(path.shape[1:])
-    places = found.places(size)
-    if min(places) < 1:
-        raise node.refused(f"has windows larger than its padded input of {list(size)}")
-    taken = prod(places) * prod(found.kernel) * path.shape[0]
+def checked(node: Node, found: Window, size: tuple[int, int], channels: int) -> Window:
+    """The window, if it fits into a map. Raises Unsupported where it does not, and where all together are too large."""
+    for n, k, d, around in zip(size, found.kernel, found.dilation, found.padding, strict=True):
+        reach, there = (k - 1) * d + 1, n + sum(around)
+        if there < reach:
+            raise node.refused(f"has windows that reach over {reach} places; its input with padding has {there}")
+    taken = prod(found.places(size)) * prod(found.kernel) * channels
     if taken > MOST_ELEMENTS:
         raise node.refused(f"takes {taken} elements into its windows, which is more than {MOST_ELEMENTS}")
+    return found
 
 
 def check_pool(node: Node, path: Path, found: Window):

@@ -5,11 +5,10 @@ import onnx
 
 from golden.formats import Integer
 
-from ..elementwise import Step
 from ..grid import Grid
-from ..onnx.graph import Graph, Node
+from ..onnx.graph import OWN_DOMAINS, Graph, Node
+from ..onnx.path import Path
 from ..unsupported import Unsupported, printable
-from .tensor import STANDARD, Tensor
 from .types import data_type
 
 _INTEGERS = {
@@ -19,13 +18,11 @@ _INTEGERS = {
 }
 
 
-def batch_size(graph: Graph, model: onnx.ModelProto) -> int:
-    """The batch that the model was exported for; 1 where it says none. Raises Unsupported for inputs of other types."""
+def check_input(graph: Graph):
+    """Raises Unsupported for inputs that are neither float32 nor integers."""
     if graph.input_type not in (onnx.TensorProto.FLOAT, *_INTEGERS):
         kind = onnx.TensorProto.DataType.Name(graph.input_type)
         raise Unsupported(f"input {printable(graph.input)} must be float32 or integers, not {kind}")
-    value = next(one for one in model.graph.input if one.name == graph.input)
-    return max(value.type.tensor_type.shape.dim[0].dim_value, 1)
 
 
 def input_grid(graph: Graph, model: onnx.ModelProto, product: Node) -> Grid:
@@ -43,25 +40,13 @@ def input_grid(graph: Graph, model: onnx.ModelProto, product: Node) -> Grid:
     return Grid(fmt)
 
 
-def is_softmax(node: Node) -> bool:
-    return node.domain in STANDARD and node.operator == "Softmax"
-
-
-def softmax(node: Node, tensor: Tensor) -> tuple[Step, ...]:
-    """Raises Unsupported for axes other than the last of two."""
-    if len(tensor.shape) != 2:
-        raise node.refused(f"takes vectors, not shape {list(tensor.shape)}")
-    node.attribute("axis", -1, only=(-1, 1))
-    return (Step("softmax"),)
-
-
 def is_label(node: Node) -> bool:
-    return node.domain in STANDARD and node.operator in ("TopK", "ArgMax")
+    return node.domain in OWN_DOMAINS and node.operator in ("TopK", "ArgMax")
 
 
-def check_label(graph: Graph, node: Node, tensor: Tensor):
+def check_label(graph: Graph, node: Node, path: Path):
     """Raises Unsupported for anything but the index of the largest along the last axis."""
-    last = (-1, len(tensor.shape) - 1)
+    last = (-1, len(path.shape))
     if node.operator == "ArgMax":
         node.attribute("axis", 0, only=last)
         node.attribute("select_last_index", 0, only=(0,))

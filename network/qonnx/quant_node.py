@@ -12,7 +12,7 @@ from golden.quantize import QONNX_ROUNDINGS, code_range
 
 from ..onnx.graph import Graph, Node
 from ..unsupported import printable
-from .tensor import constant, scalar
+from .constants import constant, scalar
 from .types import MOST_BITS
 
 DOMAINS = ("onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general", "")

@@ -12,14 +12,16 @@ from golden.formats import Bipolar
 from ..elementwise import ROUNDING_STEPS, Step
 from ..grid import Grid
 from ..onnx.graph import Graph, Node
+from ..onnx.path import Path, told
+from ..onnx.scaling import place
+from .constants import constant, scalar
 from .quant_node import DOMAINS, is_quant, quant_node
-from .tensor import Tensor, constant, scalar
 from .types import data_type, least_integer
 
 MOST_THRESHOLDS = 255
 _OFF_GRID = 1e-4
 _FARTHEST = 1 << 16
-_LAYOUTS = {2: "NC", 3: "NWC", 4: "NCHW"}
+_LAYOUTS = {1: "NC", 2: "NWC", 3: "NCHW"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +46,9 @@ def is_quantizer(node: Node) -> bool:
     return is_quant(node) or (node.domain in DOMAINS and node.operator == "MultiThreshold")
 
 
-def quantizer(graph: Graph, node: Node, tensor: Tensor) -> Quantizer:
-    """A quantizer of a tensor that depends on the network's input. Raises Unsupported."""
-    if graph.data_input(node) != node.inputs[0]:
-        raise node.refused("its first input must be the tensor to quantize, the others constant")
-    return _quant(graph, node) if is_quant(node) else _multi_threshold(graph, node, tensor)
+def quantizer(graph: Graph, node: Node, path: Path) -> Quantizer:
+    """A quantizer of the tensor that a path has come to. Raises Unsupported."""
+    return _quant(graph, node) if is_quant(node) else _multi_threshold(graph, node, path)
 
 
 def _quant(graph, node):
@@ -71,9 +71,9 @@ def _sign(node, scale):
     return Quantizer(node, Grid(Bipolar(), scale), (0, 1), fake, before)
 
 
-def _multi_threshold(graph, node, tensor):
+def _multi_threshold(graph, node, path):
     """out_scale * (number of thresholds at or below x) + out_bias"""
-    levels = _levels(graph, node, tensor)
+    levels = _levels(graph, node, path)
     given = (node.number(name, default) for name, default in (("out_scale", 1.0), ("out_bias", 0.0)))
     factor, offset = (np.asarray(one, np.float32) for one in given)
     if not 0 < factor < np.inf:
@@ -84,7 +84,7 @@ def _multi_threshold(graph, node, tensor):
     return Quantizer(node, y, bounds, fake, fake)
 
 
-def _levels(graph, node, tensor):
+def _levels(graph, node, path):
     """Thresholds [C, T] or [1, T]."""
     levels = constant(graph, node, 1, "thresholds", finite=False)
     if levels.ndim != 2 or levels.shape[1] > MOST_THRESHOLDS:
@@ -97,18 +97,16 @@ def _levels(graph, node, tensor):
         before, after = levels[row, place : place + 2]
         raise node.refused(f"its thresholds must ascend; [{row}, {place + 1}] is {after!s} after {before!s}")
     if len(levels) > 1:
-        _check_channels(node, tensor, len(levels))
+        _check_channels(node, path, len(levels))
     return levels
 
 
-def _check_channels(node, tensor, count):
-    layout = str(node.attribute("data_layout", "") or _LAYOUTS.get(len(tensor.shape), ""))
-    axis = layout.index("C") if "C" in layout else 1
-    if axis != tensor.channels or tensor.shape[axis] != count:
-        at = "nowhere" if tensor.channels is None else f"on axis {tensor.channels}"
-        raise node.refused(
-            f"has thresholds for {count} channels on axis {axis}; channels lie {at} of {list(tensor.shape)}"
-        )
+def _check_channels(node, path, count):
+    layout = str(node.attribute("data_layout", "") or _LAYOUTS.get(len(path.shape), ""))
+    axis = layout.index("C") - 1 if "C" in layout else 0
+    if axis != path.columns or path.shape[axis] != count:
+        given = f"has thresholds for {count} channels on axis {axis + 1}"
+        raise node.refused(f"{given}; channels lie {place(path.columns)} of {told(path.shape)}")
 
 
 def _counted(node, count, factor, offset):

@@ -10,17 +10,20 @@ from golden.formats import Bipolar
 
 from ..elementwise import Step
 from ..grid import Grid
-from ..layers import Dequantize, Quantize
+from ..layers import Dequantize, Product, Quantize
 from ..network import Network
-from ..onnx.graph import Graph, Node
-from ..onnx.layer_names import LayerNames
-from ..unsupported import Unsupported
-from .ends import input_grid
-from .layout import Layout
-from .products import ReadProduct
-from .sections import Section, sections
-from .tensor import Tensor
-from .threshold_product import exact_product, threshold_product
+from ..onnx.functions import LAST, check_last
+from ..onnx.graph import OWN_DOMAINS, Graph, Node
+from ..onnx.moves import MOVES
+from ..onnx.path import Path
+from ..shapes import Window
+from ..unsupported import Unsupported, printable
+from .ends import check_input, check_label, input_grid, is_label
+from .products import bias, is_im2col, is_product, read_im2col, read_product
+from .quantizers import is_quantizer, quantizer
+from .section import Applied, Multiplied, Pooled, Section
+from .steps import is_elementwise, steps_of
+from .threshold_product import Linear, exact_product, threshold_product
 
 
 def read_qonnx(model: onnx.ModelProto) -> Network:
@@ -33,103 +36,135 @@ def read_qonnx(model: onnx.ModelProto) -> Network:
 
     Raises Unsupported, a ValueError, naming operator and node, for everything that it does not read.
     """
-    graph = Graph(model)
-    first, rest = sections(graph, model)
-    names = LayerNames()
-    title, entry = names.name(graph.name), _entry(graph, model, first, rest, names)
-    building = _Building(Layout(graph.shape, names), entry.y)
-    building.move(first)
-    before = first
-    for read, section in rest:
-        if section.quantizer is None and section is not rest[-1][1]:
-            raise read.node.refused("no quantizer stands between it and the next product")
-        building.multiply(read, section, _factor(before))
-        before = section
-    building.layout.as_in_model()
-    output = Dequantize(names.name("values"), building.grid, _after(before, building.grid))
-    return Network(title, graph.shape, entry, tuple(building.layout.layers), output)
+    return _Reader(model).network()
 
 
-def _entry(graph, model, first, rest, names):
-    """The first quantizer, or integers as they are."""
-    last = first.quantizer
-    if last is not None:
-        steps = _spread((*first.before, *last.before), Tensor((1, *graph.shape), 1))
-        return Quantize(names.of(last.node), last.y, "qonnx", steps, last.narrow)
-    if not rest:
-        raise Unsupported("the model has neither a quantizer nor a product with weights")
-    return Quantize(names.name("integers"), input_grid(graph, model, rest[0][0].node))
+class _Reader:
+    """What has been read, and the section that is being read, which lies among the layers until its product is made."""
 
+    def __init__(self, model: onnx.ModelProto):
+        self.model, self.graph = model, Graph(model)
+        check_input(self.graph)
+        self.path = Path(self.graph.shape)
+        self.title = self.path.names.name(self.graph.name)
+        self.section = Section(None)
+        self.entry: Quantize | None = None
+        self.im2col: tuple[Node, Window] | None = None
+        self.end: Node | None = None
 
-class _Building:
-    """Layers so far, and the grid of the codes after them."""
+    def network(self) -> Network:
+        for node in self.graph.chain():
+            self._check_follows(node)
+            self._take(node)
+        if self.im2col is not None:
+            raise self.im2col[0].refused("must be followed by a MatMul")
+        grid = self._finished(None)
+        after = self.section.steps_at_the_end(self.path, grid)
+        self.path.plain()
+        assert self.entry is not None
+        output = Dequantize(self.path.names.name("values"), grid, after)
+        return Network(self.title, self.graph.shape, self.entry, tuple(self.path.layers), output)
 
-    def __init__(self, layout: Layout, grid: Grid):
-        self.layout, self.grid = layout, grid
+    def _check_follows(self, node):
+        if self.end is not None:
+            raise node.refused(f"follows {self.end}, which must come last")
+        if self.im2col is not None and not is_product(node):
+            raise self.im2col[0].refused(f"must be followed by a MatMul, not by {node}")
+        self.graph.check_first(node)
 
-    def move(self, section: Section):
-        """What moves codes in a section."""
-        for move in section.moves:
-            self.layout.move(move)
-
-    def multiply(self, read: ReadProduct, section: Section, factor: float):
-        """A product of activations that are `factor` times what their grid says, and its section."""
-        self._check_padding(read)
-        (self.layout.as_map if read.is_map else self.layout.as_in_model)(read.node)
-        name, linear = self.layout.names.of(read.node), self._linear(read, factor)
-        last = section.quantizer
-        if last is None:
-            with _refusing(read.node):
-                layer = exact_product(name, self.grid, linear)
+    def _take(self, node):
+        if is_product(node):
+            self._multiply(node)
+        elif is_quantizer(node):
+            self.section.events.append(quantizer(self.graph, node, self.path))
+        elif node.domain in OWN_DOMAINS and node.operator in MOVES:
+            self._move(node)
+        elif is_elementwise(node):
+            self._apply(node, steps_of(self.graph, node, self.path))
+        elif is_im2col(node):
+            self.im2col = node, read_im2col(node, self.path)
         else:
-            with _refusing(last.node):
-                real = Quantize(name, last.y, "qonnx", (*section.before, *last.before), last.narrow)
-                layer = threshold_product(name, self.grid, linear, real, last.bounds)
-        self.layout.put(layer, read.tensor.shape[1:], last=read.is_map)
-        self.grid = layer.y
-        self.move(section)
+            self._take_end(node)
 
-    def _linear(self, read, factor):
-        weights = read.linear.weights
-        with np.errstate(over="ignore", under="ignore"):
-            scale = np.asarray(np.float64(weights.scale) * factor).astype(np.float32)
-        with _refusing(read.node):
-            Grid(weights.fmt, scale)
-        return replace(read.linear, weights=replace(weights, scale=scale))
+    def _take_end(self, node):
+        if node.domain in OWN_DOMAINS and node.operator in LAST:
+            check_last(node, self.graph, len(self.path.shape) + 1)
+            self._apply(node, (Step(LAST[node.operator]),))
+        elif is_label(node):
+            check_label(self.graph, node, self.path)
+        elif node.domain in OWN_DOMAINS:
+            raise node.refused("is not read in QONNX networks")
+        else:
+            raise node.refused(f"of domain {printable(node.domain)} is not read in QONNX networks")
+        self.end = node
 
-    def _check_padding(self, read):
-        window = read.linear.window
-        if window is not None and np.any(window.padding) and isinstance(self.grid.fmt, Bipolar):
-            raise read.node.refused("pads with zeros, which bipolar activations do not have")
+    def _apply(self, node, steps):
+        self.section.events.append(Applied(node, steps))
+
+    def _move(self, node):
+        MOVES[node.operator](node, self.graph, self.path)
+        if node.operator == "MaxPool":
+            self.section.events.append(Pooled(node))
+
+    def _multiply(self, node):
+        """A product: the section before it is over, and its own begins."""
+        before = self.section
+        if before.product is not None and before.quantizer is None:
+            raise before.product.node.refused("no quantizer stands between it and the next product")
+        x, factor = self._finished(node), before.factor
+        linear, shape = read_product(self.graph, node, self.path, self.im2col and self.im2col[1])
+        _check_padding(node, linear.window, x)
+        product = Multiplied(node, self.path.names.of(node), x, _scaled(node, linear, factor))
+        self.im2col, self.section = None, Section(product)
+        self.path.add_product(self.section, shape)
+        self._apply(node, bias(self.graph, node, self.path))
+
+    def _finished(self, node: Node | None) -> Grid:
+        """The grid of the codes after the section, which is over; `node` is the product after it."""
+        self.section.check_pools()
+        if self.section.product is None:
+            self.entry = self._entry(node)
+            return self.entry.y
+        layer = _product(self.section)
+        self.path.layers[self.path.layers.index(self.section)] = layer
+        return layer.y
+
+    def _entry(self, node) -> Quantize:
+        """The first quantizer, or integers as they are."""
+        last, names = self.section.quantizer, self.path.names
+        if last is not None:
+            behind = len(self.graph.shape) - 1
+            steps = tuple(step.ahead_of(behind) for step in (*self.section.before, *last.before))
+            return Quantize(names.of(last.node), last.y, "qonnx", steps, last.narrow)
+        if node is None:
+            raise Unsupported("the model has neither a quantizer nor a product with weights")
+        return Quantize(names.name("integers"), input_grid(self.graph, self.model, node))
 
 
-def _after(section: Section, grid: Grid) -> tuple[Step, ...]:
-    """The steps of the exit. Raises Unsupported where it cannot tell which channel a place of its tensor belongs to."""
-    tensor = section.tensor
-    if grid.scale.ndim and tensor.channels != len(tensor.shape) - 1:
-        raise Unsupported("sums whose columns have scales of their own must end with the columns as the last axis")
-    for applied in section.after:
-        if tensor.channels is None and any(one.size > 1 for step in applied.steps for one in step.operands):
-            raise applied.node.refused("has numbers for each channel; the network ends with channels mixed")
-    return _spread([step for applied in section.after for step in applied.steps], tensor)
+def _check_padding(node, window, x):
+    if window is not None and np.any(window.padding) and isinstance(x.fmt, Bipolar):
+        raise node.refused("pads with zeros, which bipolar activations do not have")
 
 
-def _factor(section: Section) -> float:
-    """What the values of codes are multiplied by on their way to the next product. Raises Unsupported for all else."""
-    factor = 1.0
-    for applied in section.after:
-        for step in applied.steps:
-            operand = step.operands[0] if step.operation in ("mul", "div") else np.zeros(())
-            if operand.ndim or not operand > 0:
-                raise applied.node.refused("only one positive factor may stand between a quantizer and a product")
-            factor = factor * float(operand) if step.operation == "mul" else factor / float(operand)
-    return factor
+def _scaled(node, linear: Linear, factor: float) -> Linear:
+    """For activations that are `factor` times what their grid says."""
+    with np.errstate(over="ignore", under="ignore"):
+        scale = np.asarray(np.float64(linear.weights.scale) * factor).astype(np.float32)
+    with _refusing(node):
+        Grid(linear.weights.fmt, scale)
+    return replace(linear, weights=replace(linear.weights, scale=scale))
 
 
-def _spread(steps, tensor) -> tuple[Step, ...]:
-    """Steps on a tensor as the model has it, whose channels may not be the last axis."""
-    behind = 0 if tensor.channels is None else len(tensor.shape) - 1 - tensor.channels
-    return tuple(step.ahead_of(behind) for step in steps)
+def _product(section: Section) -> Product:
+    """The product of a section, with the codes of its last quantizer, or its sums."""
+    of, last = section.product, section.quantizer
+    assert of is not None
+    if last is None:
+        with _refusing(of.node):
+            return exact_product(of.name, of.x, of.linear)
+    with _refusing(last.node):
+        real = Quantize(of.name, last.y, "qonnx", (*section.before, *last.before), last.narrow)
+        return threshold_product(of.name, of.x, of.linear, real, last.bounds)
 
 
 @contextmanager

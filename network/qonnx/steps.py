@@ -4,29 +4,28 @@ import numpy as np
 import onnx
 
 from ..elementwise import Step
-from ..onnx.graph import Graph, Node
-from .tensor import STANDARD, Tensor, constant, scalar
+from ..onnx.graph import OWN_DOMAINS, Graph, Node
+from ..onnx.path import Path
+from ..onnx.scaling import along, place
+from .constants import constant, scalar
 
-_UNCHANGED = ("Identity", "Dropout")
 _BINARY = {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div"}
 
 
 def is_elementwise(node: Node) -> bool:
-    return node.domain in STANDARD and node.operator in (*_BINARY, *_READERS, *_UNCHANGED)
+    return node.domain in OWN_DOMAINS and node.operator in (*_BINARY, *_READERS)
 
 
-def steps_of(graph: Graph, node: Node, tensor: Tensor) -> tuple[Step, ...]:
-    """What an elementwise node does to a tensor; operands are scalars or [C]. Raises Unsupported."""
-    if node.operator in _UNCHANGED:
-        return ()
+def steps_of(graph: Graph, node: Node, path: Path) -> tuple[Step, ...]:
+    """What an elementwise node does to the tensor; operands are scalars or [C]. Raises Unsupported."""
     if node.operator in _BINARY:
-        return _binary(graph, node, tensor)
-    return _READERS[node.operator](graph, node, tensor)
+        return _binary(graph, node, path)
+    return _READERS[node.operator](graph, node, path)
 
 
-def _binary(graph, node, tensor):
+def _binary(graph, node, path):
     first = graph.data_input(node) == node.inputs[0]
-    operand = tensor.operand(node, constant(graph, node, int(first), "operand"))
+    operand = along(node, path, constant(graph, node, int(first), "operand"), path.columns)
     operation = _BINARY[node.operator]
     if operation == "sub" and not first:
         return (Step("mul", (-1,)), Step("add", (operand,)))
@@ -37,20 +36,20 @@ def _binary(graph, node, tensor):
     return (Step(operation, (operand,)),)
 
 
-def _cast(graph, node, tensor):
+def _cast(graph, node, path):
     node.attribute("to", None, only=(onnx.TensorProto.FLOAT,))
     return ()
 
 
-def _relu(graph, node, tensor):
+def _relu(graph, node, path):
     return (Step("relu"),)
 
 
-def _neg(graph, node, tensor):
+def _neg(graph, node, path):
     return (Step("mul", (-1,)),)
 
 
-def _clip(graph, node, tensor):
+def _clip(graph, node, path):
     """HardTanh and ReLU6 too; bounds are attributes before opset 11."""
     return (Step("clip", (_bound(graph, node, 1, "min", -np.inf), _bound(graph, node, 2, "max", np.inf))),)
 
@@ -61,7 +60,7 @@ def _bound(graph, node, position, name, end):
     return node.number(name, 0) if name in node.attributes else end
 
 
-def _batch_normalization(graph, node, tensor):
+def _batch_normalization(graph, node, path):
     """x * factor + offset, as onnxruntime and FINN's BatchNormToAffine have it, not the quotient of ONNX's text.
 
         factor = gamma * (1 / sqrt(variance + epsilon)),    offset = beta - mean * factor
@@ -69,12 +68,12 @@ def _batch_normalization(graph, node, tensor):
     Source: microsoft/onnxruntime core/providers/cpu/nn/batch_norm.h.
     """
     node.attribute("training_mode", 0, only=(0,))
-    if tensor.channels != 1:
-        raise node.refused(f"normalizes axis 1; channels lie on {_told(tensor)}")
+    if path.columns != 0:
+        raise node.refused(f"normalizes axis 1; channels lie {place(path.columns)}")
     names = ("scale", "bias", "mean", "variance")
     gamma, beta, mean, variance = (constant(graph, node, i, name) for i, name in enumerate(names, start=1))
-    if any(one.shape != (tensor.shape[1],) for one in (gamma, beta, mean, variance)):
-        raise node.refused(f"its parameters must have shape [{tensor.shape[1]}]")
+    if any(one.shape != (path.shape[0],) for one in (gamma, beta, mean, variance)):
+        raise node.refused(f"its parameters must have shape [{path.shape[0]}]")
     variance = variance + np.float32(node.number("epsilon", 1e-5))
     if not (variance > 0).all():
         raise node.refused("variance and epsilon must sum to a positive number")
@@ -84,10 +83,6 @@ def _batch_normalization(graph, node, tensor):
     if not np.isfinite([factor, offset]).all():
         raise node.refused("its factors must be finite")
     return (Step("mul", (factor,)), Step("add", (offset,)))
-
-
-def _told(tensor):
-    return "no axis" if tensor.channels is None else f"axis {tensor.channels}"
 
 
 _READERS = {"Cast": _cast, "Relu": _relu, "Neg": _neg, "Clip": _clip, "BatchNormalization": _batch_normalization}

@@ -7,9 +7,9 @@ import numpy as np
 from golden.formats import Bipolar, Integer, Ternary
 from golden.quantize import quantize
 
-from ..onnx.graph import Graph, Node
+from ..onnx.graph import OWN_DOMAINS, Graph, Node
+from .constants import constant
 from .quant_node import is_quant, quant_node
-from .tensor import STANDARD, constant
 from .types import MOST_BITS, least_integer
 
 _MOST_PASSED = 100
@@ -64,7 +64,7 @@ def coded_constant(graph: Graph, node: Node, position: int, what: str) -> CodedC
     Behind the quantizer it may be moved, and multiplied by positive numbers.
     """
     producer, passed = _producer(graph, node, position), []
-    while producer is not None and producer.domain in STANDARD and producer.operator in _PASSED:
+    while producer is not None and producer.domain in OWN_DOMAINS and producer.operator in _PASSED:
         place = _quantized_input(graph, producer)
         passed.append((producer, place))
         producer = _producer(graph, producer, place)
@@ -104,12 +104,16 @@ def coded_weights(graph: Graph, node: Node, position: int) -> CodedConstant:
     return coded
 
 
-def columns(node: Node, coded: CodedConstant) -> Weights:
-    """Weights as a matrix [K, N], of whose columns each has one scale. Raises Unsupported."""
-    if not (coded.scale == coded.scale[:1]).all():
+def columns(node: Node, coded: CodedConstant, w: np.ndarray, axis: int) -> Weights:
+    """Codes as a matrix w [K, N], whose columns lie along an axis of the constant and have one scale each.
+
+    Raises Unsupported for others.
+    """
+    scales = np.moveaxis(coded.scale, axis, -1).reshape(-1, w.shape[1])
+    if not (scales == scales[:1]).all():
         raise node.refused("its weights have several scales in one sum")
-    scale = coded.scale[0]
-    return Weights(coded.codes, scale[0] if (scale == scale[0]).all() else scale, coded.fmt)
+    scale = scales[0]
+    return Weights(w, scale[0] if (scale == scale[0]).all() else scale, coded.fmt)
 
 
 def _integers(node, values):
