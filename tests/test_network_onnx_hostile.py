@@ -229,11 +229,11 @@ FLOAT = {
     "Gemm fc: attribute alpha must be a finite number, not nan": lambda: (
         Chain((3,)).add("Gemm", reals(1, 3, 3), name="fc", alpha=float("nan")).model()
     ),
-    "Gemm fc: an input is missing": lambda: Chain((3,)).add("Gemm", name="fc").model(),
-    "Gemm fc: input c0 must hold finite numbers": lambda: (
+    "Gemm fc: has no weights": lambda: Chain((3,)).add("Gemm", name="fc").model(),
+    "Gemm fc: its weights must be finite numbers": lambda: (
         Chain((3,)).add("Gemm", np.float32([[np.nan]] * 3), name="fc").model()
     ),
-    "Gemm fc: input c0 must be of a float type, not int64": lambda: (
+    "Gemm fc: its weights must be of a float type, not int64": lambda: (
         Chain((3,)).add("Gemm", np.eye(3, dtype=np.int64), name="fc").model()
     ),
     "layer fc: weights are beyond float32": lambda: fc().add("Mul", np.float32(3e38)).add("Mul", np.float32(9)).model(),
@@ -256,7 +256,9 @@ FLOAT = {
     "Clip c: clips to [1.0, 0.0], where there is nothing": lambda: (
         fc().add("Clip", np.float32(1), np.float32(0), name="c").model()
     ),
-    "Clip c: input c2 must be one number": lambda: fc().add("Clip", np.float32([1, 2]), name="c").model(),
+    "Clip c: its min must be one for the whole tensor, not 2 values": lambda: (
+        fc().add("Clip", np.float32([1, 2]), name="c").model()
+    ),
     "BatchNormalization b: must have 4 channels, as [B, 4] has": lambda: (
         fc().add("BatchNormalization", *reals(1, 4, 3), name="b").model()
     ),

@@ -81,7 +81,7 @@ ERRORS = [
      "Quant Quant_0: attribute rounding_mode must be one of ROUND, HALF_EVEN, CEIL, FLOOR, UP, DOWN, HALF_UP, "
      "HALF_DOWN, not NEAR?EST"),
     (VECTOR, lambda: Chain().then("Quant", np.float32(1), domain=GENERAL, signed=1, narrow=0),
-     "Quant Quant_0: its bit width is missing"),
+     "Quant Quant_0: has no bit width"),
     (VECTOR, lambda: Chain().bipolar(-1), "BipolarQuant BipolarQuant_0: its scale must be positive, not -1.0"),
     (VECTOR, with_scale_of_the_input,
      "Quant Quant_0: takes a constant where activations belong"),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..unsupported import printable
+from .constants import given, scalar
 from .graph import Graph
 from .node import Node
 
@@ -32,7 +32,4 @@ def _bound(node, graph, name, index, none) -> float:
         return node.number(name, none)
     if not node.input(index):
         return none
-    value = graph.constant(node, node.input(index))
-    if value.size != 1 or value.dtype.kind not in "fiu" or np.isnan(value).any():
-        raise node.refused(f"input {printable(node.input(index))} must be one number")
-    return float(value.reshape(()))
+    return float(scalar(node, given(node, graph, node.input(index), name), name))

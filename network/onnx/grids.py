@@ -9,10 +9,10 @@ from golden.quantize import quantize
 
 from ..grid import Grid
 from ..unsupported import printable
+from .constants import real
 from .graph import OWN_DOMAINS, Graph
 from .node import Node
 from .platform_product import code_format
-from .weights import real
 
 MICROSOFT = "com.microsoft"
 CODE_DOMAINS = (*OWN_DOMAINS, MICROSOFT)
@@ -156,7 +156,7 @@ def _transposed(node, found):
 
 def _quantized(node, graph):
     check_linear(node)
-    values = real(node, graph.constant(node, node.inputs[0]), node.inputs[0])
+    values = real(node, graph, node.inputs[0], "first input")
     scale, axis = positive(node, graph, node.input(1)), node.integer("axis", 1)
     fmt, points = zero_points(node, graph, node.input(2), scale, BYTES)
     _check_axis(node, values, scale, axis)

@@ -15,6 +15,7 @@ from ..float_network import FloatAveragePool, FloatNetwork, Linear
 from ..shapes import MaxPool, Reshape, Transpose, Window
 from ..unsupported import Unsupported, printable
 from .affine import Affine, batch_norm, folded_after, folded_before
+from .constants import real
 from .functions import LAST, check_last, clip_bounds
 from .graph import OWN_DOMAINS, Graph
 from .moves import MOVES, integers
@@ -22,7 +23,7 @@ from .node import Node
 from .path import Path, checked, told
 from .scaling import as_given, fitting, per_channel, steps
 from .tensors import prod
-from .weights import CONV_ATTRIBUTES, GEMM_ATTRIBUTES, Weights, convolution, dense, gemm, real, row
+from .weights import CONV_ATTRIBUTES, GEMM_ATTRIBUTES, Weights, convolution, dense, gemm, row
 from .windows import ATTRIBUTES, check_pool, pooled, two, window
 
 _BOUNDS = {(0, np.inf): "relu", (0, 6): "relu6"}
@@ -74,9 +75,12 @@ class _Reader:
 
     # products
 
-    def constant(self, node, index) -> np.ndarray:
-        name = node.input(index)
-        return real(node, self.graph.constant(node, name), name)
+    def constant(self, node, index, what) -> np.ndarray:
+        return real(node, self.graph, node.input(index), what)
+
+    def bias(self, node, columns) -> np.ndarray:
+        """[N], zeros where it is left out."""
+        return row(node, self.constant(node, 2, "bias"), columns) if node.input(2) else np.zeros(columns)
 
     def multiplied(self, node, weights: Weights, bias, along):
         """A product along an axis of `path.shape`."""
@@ -96,21 +100,19 @@ class _Reader:
 
     def conv(self, node):
         node.only_attributes(*CONV_ATTRIBUTES)
-        weights = convolution(node, self.path, self.constant(node, 1))
-        bias = row(node, self.constant(node, 2), weights.columns) if node.input(2) else np.zeros(weights.columns)
-        self.multiplied(node, weights, bias, along=0)
+        weights = convolution(node, self.path, self.constant(node, 1, "weights"))
+        self.multiplied(node, weights, self.bias(node, weights.columns), along=0)
 
     def gemm(self, node):
         node.only_attributes(*GEMM_ATTRIBUTES)
-        weights = gemm(node, self.path, self.constant(node, 1))
+        weights = gemm(node, self.path, self.constant(node, 1, "weights"))
         alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
-        bias = row(node, self.constant(node, 2), weights.columns) if node.input(2) else np.zeros(weights.columns)
         scaled = replace(weights, w=weights.w.astype(np.float64) * alpha)
-        self.multiplied(node, scaled, bias.astype(np.float64) * beta, along=0)
+        self.multiplied(node, scaled, self.bias(node, weights.columns).astype(np.float64) * beta, along=0)
 
     def matmul(self, node):
         node.only_attributes()
-        weights = dense(node, self.path, self.constant(node, 1))
+        weights = dense(node, self.path, self.constant(node, 1, "weights"))
         self.multiplied(node, weights, np.zeros(weights.columns), along=len(self.path.shape) - 1)
 
     # scaling and shifting
@@ -120,7 +122,7 @@ class _Reader:
         node.attribute("training_mode", 0, only=(0,))
         node.attribute("spatial", 1, only=(1,))
         channels = self.path.shape[0]
-        given = [self.constant(node, index) for index in range(1, 5)]
+        given = [self.constant(node, index, "parameters") for index in range(1, 5)]
         if any(one.shape != (channels,) for one in given):
             raise node.refused(f"must have {channels} channels, as {told(self.path.shape)} has")
         try:
@@ -135,7 +137,7 @@ class _Reader:
         node.only_attributes()
         node.only_inputs(2, least=2)
         first = self.graph.data_input(node) == node.inputs[0]
-        value = self.constant(node, 1 if first else 0).astype(np.float64)
+        value = self.constant(node, int(first), "operand").astype(np.float64)
         one, none = np.ones(()), np.zeros(())
         if node.operator == "Div" and not value.all():
             raise node.refused("divides by zero")

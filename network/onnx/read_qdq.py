@@ -16,6 +16,7 @@ from ..network import Network
 from ..shapes import Window
 from .adding import adding
 from .codes import Codes
+from .constants import real
 from .functions import LAST, check_last, clip_bounds
 from .grids import BYTES, Coded, activation_grid, check_bias, check_linear, dequantized
 from .moves import MOVES
@@ -24,7 +25,7 @@ from .path import Path
 from .platform_product import CodedProduct
 from .scaling import along_channels, as_given, fitting
 from .waiting import WaitingProduct, waiting_mean, waiting_pool, waiting_product
-from .weights import CONV_ATTRIBUTES, GEMM_ATTRIBUTES, Weights, column_axis, convolution, dense, gemm, real, row
+from .weights import CONV_ATTRIBUTES, GEMM_ATTRIBUTES, Weights, column_axis, convolution, dense, gemm, row
 from .windows import ATTRIBUTES, check_pool, pooled, window
 
 _WIDEST = (-(1 << 31), 1 << 31)
@@ -69,7 +70,7 @@ def _product(codes: Codes, node: Node, weights: Weights, found: Coded, bias: str
 def _biased(codes, node, product, name):
     """The product with a bias: of integers, or of real numbers, which are integers where it has a quantizer."""
     held = dequantized(codes.graph, name)
-    value = real(node, codes.graph.constant(node, name), name) if held is None else held.codes
+    value = real(node, codes.graph, name, "bias") if held is None else held.codes
     value = along_channels(node, codes.path, value) if node.operator == "Add" else value
     bias = row(node, value, product.w.shape[1])
     if held is None:
@@ -121,7 +122,7 @@ def _arithmetic(codes: Codes, node: Node):
     if not first and node.operator not in ("Add", "Mul"):
         raise node.refused("takes a constant where activations belong")
     name = node.inputs[1 if first else 0]
-    value = real(node, codes.graph.constant(node, name), name)
+    value = real(node, codes.graph, name, "operand")
     if codes.entry is None:
         value = as_given(codes.path, fitting(node, codes.path, value))
     else:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..shapes import Window
-from ..unsupported import printable
 from .node import Node
 from .path import Path, told
 from .windows import ATTRIBUTES, pooled, window
@@ -81,14 +80,3 @@ def row(node: Node, value: np.ndarray, columns: int) -> np.ndarray:
     if value.ndim > 2 or value.size not in (1, columns) or value.shape[-1:] not in ((), (1,), (columns,)):
         raise node.refused(f"has a bias {list(value.shape)} for {columns} columns")
     return np.broadcast_to(value.reshape(-1), (columns,))
-
-
-def real(node: Node, value: np.ndarray, name) -> np.ndarray:
-    """Constant real numbers as float32. Raises Unsupported for other types, infinities and NaN."""
-    if value.dtype not in (np.float32, np.float64, np.float16):
-        raise node.refused(f"input {printable(name)} must be of a float type, not {value.dtype}")
-    with np.errstate(over="ignore"):
-        value = value.astype(np.float32)
-    if not np.isfinite(value).all():
-        raise node.refused(f"input {printable(name)} must hold finite numbers")
-    return value

@@ -10,9 +10,9 @@ import numpy as np
 from golden.formats import Bipolar, Integer
 from golden.quantize import QONNX_ROUNDINGS, code_range
 
+from ..onnx.constants import exact, scalar
 from ..onnx.graph import Graph, Node
 from ..unsupported import printable
-from .constants import constant, scalar
 from .types import MOST_BITS
 
 DOMAINS = ("onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general", "")
@@ -52,21 +52,21 @@ def quant_node(graph: Graph, node: Node) -> QuantNode:
 
 
 def _scale(graph, node):
-    scale = constant(graph, node, 1, "scale")
+    scale = exact(node, graph, node.input(1), "scale")
     if not (scale > 0).all():
         raise node.refused(f"its scale must be positive, not {scale.min()!s}")
     return scale
 
 
 def _bits(graph, node):
-    bits = scalar(node, constant(graph, node, 3, "bit width"), "bit width")
+    bits = scalar(node, exact(node, graph, node.input(3), "bit width"), "bit width")
     if bits != np.rint(bits) or not 1 <= bits <= MOST_BITS:
         raise node.refused(f"its bit width must be an integer from 1 to {MOST_BITS}, not {bits!s}")
     return int(bits)
 
 
 def _zero_point(graph, node, fmt):
-    zero_point = scalar(node, constant(graph, node, 2, "zero point"), "zero point")
+    zero_point = scalar(node, exact(node, graph, node.input(2), "zero point"), "zero point")
     lo, hi = (0, 0) if isinstance(fmt, Bipolar) else fmt.code_range
     if zero_point != np.rint(zero_point) or not lo <= zero_point <= hi:
         raise node.refused(

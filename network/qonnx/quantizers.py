@@ -11,10 +11,10 @@ from golden.formats import Bipolar
 
 from ..elementwise import ROUNDING_STEPS, Step
 from ..grid import Grid
+from ..onnx.constants import exact, scalar
 from ..onnx.graph import Graph, Node
 from ..onnx.path import Path, told
 from ..onnx.scaling import place
-from .constants import constant, scalar
 from .quant_node import DOMAINS, is_quant, quant_node
 from .types import data_type, least_integer
 
@@ -86,7 +86,7 @@ def _multi_threshold(graph, node, path):
 
 def _levels(graph, node, path):
     """Thresholds [C, T] or [1, T]."""
-    levels = constant(graph, node, 1, "thresholds", finite=False)
+    levels = exact(node, graph, node.input(1), "thresholds", finite=False)
     if levels.ndim != 2 or levels.shape[1] > MOST_THRESHOLDS:
         raise node.refused(
             f"its thresholds must have shape [C, T] with T at most {MOST_THRESHOLDS}, not {list(levels.shape)}"

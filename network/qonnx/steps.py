@@ -4,10 +4,10 @@ import numpy as np
 import onnx
 
 from ..elementwise import Step
+from ..onnx.constants import exact, scalar
 from ..onnx.graph import OWN_DOMAINS, Graph, Node
 from ..onnx.path import Path
 from ..onnx.scaling import along, place
-from .constants import constant, scalar
 
 _BINARY = {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div"}
 
@@ -25,7 +25,7 @@ def steps_of(graph: Graph, node: Node, path: Path) -> tuple[Step, ...]:
 
 def _binary(graph, node, path):
     first = graph.data_input(node) == node.inputs[0]
-    operand = along(node, path, constant(graph, node, int(first), "operand"), path.columns)
+    operand = along(node, path, exact(node, graph, node.input(int(first)), "operand"), path.columns)
     operation = _BINARY[node.operator]
     if operation == "sub" and not first:
         return (Step("mul", (-1,)), Step("add", (operand,)))
@@ -56,7 +56,7 @@ def _clip(graph, node, path):
 
 def _bound(graph, node, position, name, end):
     if position < len(node.inputs) and node.inputs[position]:
-        return scalar(node, constant(graph, node, position, name, finite=False), name)
+        return scalar(node, exact(node, graph, node.input(position), name, finite=False), name)
     return node.number(name, 0) if name in node.attributes else end
 
 
@@ -71,7 +71,7 @@ def _batch_normalization(graph, node, path):
     if path.columns != 0:
         raise node.refused(f"normalizes axis 1; channels lie {place(path.columns)}")
     names = ("scale", "bias", "mean", "variance")
-    gamma, beta, mean, variance = (constant(graph, node, i, name) for i, name in enumerate(names, start=1))
+    gamma, beta, mean, variance = (exact(node, graph, node.input(i), name) for i, name in enumerate(names, start=1))
     if any(one.shape != (path.shape[0],) for one in (gamma, beta, mean, variance)):
         raise node.refused(f"its parameters must have shape [{path.shape[0]}]")
     variance = variance + np.float32(node.number("epsilon", 1e-5))

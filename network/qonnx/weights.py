@@ -7,8 +7,8 @@ import numpy as np
 from golden.formats import Bipolar, Integer, Ternary
 from golden.quantize import quantize
 
+from ..onnx.constants import exact
 from ..onnx.graph import OWN_DOMAINS, Graph, Node
-from .constants import constant
 from .quant_node import is_quant, quant_node
 from .types import MOST_BITS, least_integer
 
@@ -91,14 +91,14 @@ def _quantized_input(graph, node):
 def real_constant(graph: Graph, node: Node, position: int, what: str) -> np.ndarray:
     """An input of a node that must be constant, quantized or not, float32. Raises Unsupported."""
     coded = coded_constant(graph, node, position, what)
-    return constant(graph, node, position, what) if coded is None else coded.values
+    return exact(node, graph, node.input(position), what) if coded is None else coded.values
 
 
 def coded_weights(graph: Graph, node: Node, position: int) -> CodedConstant:
     """The weights of a node. Raises Unsupported for real ones that pass no quantizer, and for zero points."""
     coded = coded_constant(graph, node, position, "weights")
     if coded is None:
-        return _integers(node, constant(graph, node, position, "weights"))
+        return _integers(node, exact(node, graph, node.input(position), "weights"))
     if coded.zero_point:
         raise node.refused(f"its weights must have zero point 0, not {coded.zero_point}")
     return coded
@@ -128,7 +128,7 @@ def _integers(node, values):
 
 def _quantized(graph, node):
     """What Quant or BipolarQuant makes of a constant."""
-    values, given = constant(graph, node, 0, "first input"), quant_node(graph, node)
+    values, given = exact(node, graph, node.input(0), "first input"), quant_node(graph, node)
     wide = _wide(node, values, given.scale)
     scale = np.broadcast_to(wide, values.shape)
     if isinstance(given.fmt, Bipolar):
@@ -162,7 +162,7 @@ def _transpose(graph, node, place, coded):
 
 
 def _reshape(graph, node, place, coded):
-    shape = [int(one) for one in constant(graph, node, 1, "shape").reshape(-1)]
+    shape = [int(one) for one in exact(node, graph, node.input(1), "shape").reshape(-1)]
     try:
         return coded.moved(lambda x: x.reshape(shape))
     except ValueError:
@@ -170,7 +170,7 @@ def _reshape(graph, node, place, coded):
 
 
 def _multiplied(graph, node, place, coded):
-    factor = constant(graph, node, 1 - place, "factor")
+    factor = exact(node, graph, node.input(1 - place), "factor")
     shape = coded.codes.shape
     wide = factor.reshape((1,) * (len(shape) - factor.ndim) + factor.shape)
     if wide.ndim > len(shape) or any(n not in (1, m) for n, m in zip(wide.shape, shape, strict=True)):
