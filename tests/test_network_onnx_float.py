@@ -144,6 +144,13 @@ def test_scaling_behind_an_activation_goes_into_the_product_after():
     compared(dense.add("Gemm", draw(5, 3)).add("Relu").add("Mul", draw(3)).add("Sub", draw(3)), draw(4, 7))
 
 
+def test_negation():
+    """Neg, and Sub of what flows; a Cast to what it is already."""
+    draw = Draw(14)
+    chain = Chain((5,)).add("Neg").add("Gemm", draw(5, 6), draw(6)).add("Neg").add("Relu").add("Sub", draw(6), first=1)
+    compared(chain.add("Cast", to=1).add("Gemm", draw(6, 4)).add("Neg"), draw(9, 5), [Linear, Linear])
+
+
 def test_constants_that_are_the_same_at_all_places_are_one_per_channel():
     draw = Draw(12)
     whole = np.broadcast_to(draw(6, 1, 1), (6, 4, 5))

@@ -259,10 +259,10 @@ FLOAT = {
     "Clip c: its min must be one for the whole tensor, not 2 values": lambda: (
         fc().add("Clip", np.float32([1, 2]), name="c").model()
     ),
-    "BatchNormalization b: must have 4 channels, as [B, 4] has": lambda: (
+    "BatchNormalization b: its parameters must have shape [4]": lambda: (
         fc().add("BatchNormalization", *reals(1, 4, 3), name="b").model()
     ),
-    "BatchNormalization b: variance and epsilon must be positive together": lambda: (
+    "BatchNormalization b: variance and epsilon must sum to a positive number": lambda: (
         fc().add("BatchNormalization", *reals(1, 3, 4), np.float32([-1] * 4), name="b").model()
     ),
     "BatchNormalization b: attribute training_mode must be 0, not 1": lambda: (

@@ -107,6 +107,14 @@ FUNCTIONS = {
         "Clip", np.float32(0), np.float32(6)
     ),
     "sigmoid": lambda chain: chain.add("Sigmoid"),
+    "batch norm": lambda chain: chain.add(
+        "BatchNormalization",
+        np.float32([1, 2, 4] * 2),
+        reals(19, 6),
+        *np.float32([[1] * 6, [4, 1, 16] * 2]),
+        epsilon=0.0,
+    ),
+    "negated twice": lambda chain: chain.add("Neg").add("Sub", reals(19, 6), first=1),
     "channels scaled": lambda chain: chain.add("Mul", np.abs(reals(17, 6))).add("Sub", reals(18, 6)),
 }
 

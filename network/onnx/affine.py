@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..elementwise import Step
 from ..float_network import Linear
 
 
@@ -19,14 +20,23 @@ class Affine:
         return Affine(self.factor * other.factor, self.offset * other.factor + other.offset)
 
 
+def of_steps(steps: list[Step]) -> Affine:
+    """What operations "add", "sub", "mul" and "div" come to together."""
+    one, none = np.ones(()), np.zeros(())
+    total = Affine(one, none)
+    for step in steps:
+        by = step.operands[0].astype(np.float64)
+        by = 1 / by if step.operation == "div" else -by if step.operation == "sub" else by
+        total = total.then(Affine(by, none) if step.operation in ("mul", "div") else Affine(one, by))
+    return total
+
+
 def batch_norm(gamma, beta, mean, variance, *, epsilon) -> Affine:
-    """gamma * (x - mean) / sqrt(variance + epsilon) + beta. Raises ValueError where variance + epsilon is not positive.
+    """gamma * (x - mean) / sqrt(variance + epsilon) + beta, where that root is of positive numbers.
 
     Source: onnx/onnx, BatchNormalization, inference.
     """
     gamma, beta, mean, variance = (np.asarray(one, np.float64) for one in (gamma, beta, mean, variance))
-    if not (variance + epsilon > 0).all():
-        raise ValueError("variance and epsilon must be positive together")
     factor = gamma / np.sqrt(variance + epsilon)
     return Affine(factor, beta - mean * factor)
 

@@ -10,7 +10,7 @@ from .node import Node
 
 
 def given(node: Node, graph: Graph, name: str, what: str) -> np.ndarray:
-    """A constant. Raises Unsupported where it is left out, depends on the network's input, or is no array of numbers."""
+    """A constant. Raises Unsupported where it is left out, depends on the network's input, or holds no numbers."""
     if not name:
         raise node.refused(f"has no {what}")
     if not graph.is_constant(name):

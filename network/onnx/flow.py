@@ -9,10 +9,12 @@ from golden.formats import Format
 from ..elementwise import Step, is_rising
 from ..grid import Grid
 from ..layers import Quantize
+from .constants import real
 from .graph import Graph
 from .grids import activation_grid, zero_points
 from .node import Node
 from .path import Path
+from .scaling import along_channels, as_given, fitting
 from .waiting import Function, Waiting, numbers_of
 
 ALONG = ("softmax", "log_softmax")
@@ -106,6 +108,15 @@ class Flow:
             raise node.refused("follows operations on real numbers that fall")
         if node.operator not in ("MaxPool", "Transpose", "Identity", "Dropout") and per_channel:
             raise node.refused("follows operations on real numbers that differ from channel to channel")
+
+    def constant(self, node: Node, index: int, what: str) -> np.ndarray:
+        return real(node, self.graph, node.input(index), what)
+
+    def placed(self, node: Node, value: np.ndarray) -> np.ndarray:
+        """Before the first quantizer as it broadcasts with the network's input, else a scalar or [C]."""
+        if self.entry is None:
+            return as_given(self.path, fitting(node, self.path, value))
+        return along_channels(node, self.path, value)
 
     def _enter(self, node, grid, before):
         self.entry = Quantize(self.path.names.name(node.name or "input"), grid, before=tuple(before))

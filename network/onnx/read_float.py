@@ -14,14 +14,14 @@ from ..elementwise import Step
 from ..float_network import FloatAveragePool, FloatNetwork, Linear
 from ..shapes import MaxPool, Reshape, Transpose, Window
 from ..unsupported import Unsupported, printable
-from .affine import Affine, batch_norm, folded_after, folded_before
+from .affine import Affine, batch_norm, folded_after, folded_before, of_steps
 from .constants import real
-from .functions import LAST, check_last, clip_bounds
 from .graph import OWN_DOMAINS, Graph
 from .moves import MOVES, integers
 from .node import Node
 from .path import Path, checked, told
-from .scaling import as_given, fitting, per_channel, steps
+from .scaling import along_first, as_given, fitting, per_channel, steps
+from .steps import BOUNDING, LAST, SCALING, cast, last, norm_parameters
 from .tensors import prod
 from .weights import CONV_ATTRIBUTES, GEMM_ATTRIBUTES, Weights, convolution, dense, gemm, row
 from .windows import ATTRIBUTES, check_pool, pooled, two, window
@@ -70,7 +70,7 @@ class _Reader:
             raise node.refused("is not supported in float networks")
         if self.after and node.operator not in ELEMENTWISE:
             raise node.refused(f"follows {self.after[-1].operation}, which only elementwise operators may")
-        if self.pending is not None and node.operator not in (*SCALING, *PRODUCTS, *NOTHING):
+        if self.pending is not None and node.operator not in (*SCALED, *PRODUCTS, *NOTHING):
             raise _unfolded(self.pending[0])
 
     # products
@@ -117,49 +117,27 @@ class _Reader:
 
     # scaling and shifting
 
+    def placed(self, node, value) -> np.ndarray:
+        """As it broadcasts against the tensor in ONNX's layout."""
+        return fitting(node, self.path, value)
+
     def batch_norm(self, node):
-        node.only_attributes("epsilon", "momentum", "spatial", "training_mode")
-        node.attribute("training_mode", 0, only=(0,))
-        node.attribute("spatial", 1, only=(1,))
-        channels = self.path.shape[0]
-        given = [self.constant(node, index, "parameters") for index in range(1, 5)]
-        if any(one.shape != (channels,) for one in given):
-            raise node.refused(f"must have {channels} channels, as {told(self.path.shape)} has")
-        try:
-            affine = batch_norm(*given, epsilon=node.number("epsilon", 1e-5))
-        except ValueError as error:
-            raise node.refused(str(error)) from None
-        along = (channels, *(1,) * (len(self.path.shape) - 1))
-        self._scale(node, Affine(affine.factor.reshape(along), affine.offset.reshape(along)))
+        parameters, epsilon = norm_parameters(node, self)
+        affine = batch_norm(*parameters, epsilon=epsilon)
+        affine = Affine(along_first(self.path, affine.factor), along_first(self.path, affine.offset))
+        self._scale(node, affine, steps(affine))
 
     def scaled(self, node):
-        """Add, Sub, Mul, Div with a constant."""
-        node.only_attributes()
-        node.only_inputs(2, least=2)
-        first = self.graph.data_input(node) == node.inputs[0]
-        value = self.constant(node, int(first), "operand").astype(np.float64)
-        one, none = np.ones(()), np.zeros(())
-        if node.operator == "Div" and not value.all():
-            raise node.refused("divides by zero")
-        affine = {
-            "Add": lambda: Affine(one, value),
-            "Sub": lambda: Affine(one, -value) if first else Affine(-one, value),
-            "Mul": lambda: Affine(value, none),
-            "Div": lambda: Affine(1 / value, none),
-        }[node.operator]()
-        step = Step(node.operator.lower(), (value,)) if first or node.operator in ("Add", "Mul") else None
-        self._scale(node, affine, step)
+        made = SCALING[node.operator](node, self)
+        self._scale(node, of_steps(made), made)
 
-    def _scale(self, node, affine: Affine, step: Step | None = None):
-        """affine, as it broadcasts against the tensor in ONNX's layout; `step` is the same in one operation."""
-        made = steps(affine) if step is None else [step]
-        made = [Step(one.operation, tuple(fitting(node, self.path, each) for each in one.operands)) for one in made]
+    def _scale(self, node, affine: Affine, made: list[Step]):
+        """affine, as it broadcasts against the tensor in ONNX's layout, and the same as operations on float32."""
         if self.after:
             self.after += made
         elif not self.path.layers:
-            self.before += [
-                Step(one.operation, tuple(as_given(self.path, each) for each in one.operands)) for one in made
-            ]
+            given = (Step(one.operation, tuple(as_given(self.path, each) for each in one.operands)) for one in made)
+            self.before += given
         else:
             self._fold(node, per_channel(node, self.path, affine))
 
@@ -174,15 +152,12 @@ class _Reader:
 
     # activations
 
-    def relu(self, node):
-        node.only_attributes()
-        self._activate(node, "relu", Step("relu"))
+    def bounded(self, node):
+        (step,) = BOUNDING[node.operator](node, self)
+        bounds = tuple(float(one) for one in step.operands) or (0, np.inf)
+        self._activate(_BOUNDS.get(bounds), step)
 
-    def clip(self, node):
-        lo, hi = clip_bounds(node, self.graph)
-        self._activate(node, _BOUNDS.get((lo, hi)), Step("clip", (np.asarray(lo), np.asarray(hi))))
-
-    def _activate(self, node, activation, step):
+    def _activate(self, activation, step):
         if self.after:
             self.after.append(step)
             return
@@ -201,8 +176,7 @@ class _Reader:
 
     def last(self, node):
         """Softmax and its kind, which nothing but elementwise operators may follow."""
-        check_last(node, self.graph, len(self.path.shape) + 1)
-        self._last([Step(LAST[node.operator])])
+        self._last(last(node, self))
 
     def _last(self, steps):
         self.path.plain()
@@ -256,17 +230,13 @@ def _moved(reader, node):
     MOVES[node.operator](node, reader.graph, reader.path)
 
 
-NOTHING = dict.fromkeys(("Identity", "Dropout"), _moved)
+NOTHING = {**dict.fromkeys(("Identity", "Dropout"), _moved), "Cast": lambda reader, node: cast(node, reader)}
 PRODUCTS = {"Conv": _Reader.conv, "Gemm": _Reader.gemm, "MatMul": _Reader.matmul}
-SCALING = {
-    "BatchNormalization": _Reader.batch_norm,
-    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _Reader.scaled),
-}
+SCALED = {**dict.fromkeys(SCALING, _Reader.scaled), "BatchNormalization": _Reader.batch_norm}
 ELEMENTWISE = {
-    **SCALING,
+    **SCALED,
     **NOTHING,
-    "Relu": _Reader.relu,
-    "Clip": _Reader.clip,
+    **dict.fromkeys(BOUNDING, _Reader.bounded),
     **dict.fromkeys(LAST, _Reader.last),
 }
 OPERATORS = {

@@ -11,19 +11,18 @@ from dataclasses import replace
 import numpy as np
 import onnx
 
-from ..elementwise import Step
 from ..network import Network
 from ..shapes import Window
 from .adding import adding
 from .codes import Codes
 from .constants import real
-from .functions import LAST, check_last, clip_bounds
 from .grids import BYTES, Coded, activation_grid, check_bias, check_linear, dequantized
 from .moves import MOVES
 from .node import Node
 from .path import Path
 from .platform_product import CodedProduct
-from .scaling import along_channels, as_given, fitting
+from .scaling import along_channels
+from .steps import BOUNDING, LAST, SCALING, clip_bounds, last
 from .waiting import WaitingProduct, waiting_mean, waiting_pool, waiting_product
 from .weights import CONV_ATTRIBUTES, GEMM_ATTRIBUTES, Weights, column_axis, convolution, dense, gemm, row
 from .windows import ATTRIBUTES, check_pool, pooled, window
@@ -111,43 +110,28 @@ def _add(codes: Codes, node: Node):
     elif held is not None and codes.entry is not None and codes.after is None:
         codes.pending = adding(node, codes, codes.take_real(node), held)
     else:
-        _arithmetic(codes, node)
+        _scaled(codes, node)
 
 
-def _arithmetic(codes: Codes, node: Node):
-    """Add, Sub, Mul, Div with a constant, where nothing but steps can be."""
-    node.only_attributes()
-    node.only_inputs(2, least=2)
-    first = codes.graph.data_input(node) == node.inputs[0]
-    if not first and node.operator not in ("Add", "Mul"):
-        raise node.refused("takes a constant where activations belong")
-    name = node.inputs[1 if first else 0]
-    value = real(node, codes.graph, name, "operand")
-    if codes.entry is None:
-        value = as_given(codes.path, fitting(node, codes.path, value))
-    else:
-        value = along_channels(node, codes.path, value)
-    codes.step(node, Step(node.operator.lower(), (value,)))
+def _scaled(codes: Codes, node: Node):
+    """Where nothing but steps can be."""
+    for step in SCALING[node.operator](node, codes):
+        codes.step(node, step)
 
 
-def _relu(codes: Codes, node: Node):
-    node.only_attributes()
-    codes.bound(node, Step("relu"))
-
-
-def _clip(codes: Codes, node: Node):
+def _bounded(codes: Codes, node: Node):
     """Of real numbers, or of codes, where integers are the bounds."""
-    lo, hi = clip_bounds(node, codes.graph)
-    if codes.real:
-        codes.bound(node, Step("clip", (np.asarray(lo), np.asarray(hi))))
+    if codes.real or node.operator == "Relu":
+        for step in BOUNDING[node.operator](node, codes):
+            codes.bound(node, step)
     else:
-        lo, hi = (int(np.clip(one, *_WIDEST)) for one in (lo, hi))
+        lo, hi = (int(np.clip(one, *_WIDEST)) for one in clip_bounds(node, codes.graph))
         codes.bound_codes(node, lo, hi)
 
 
 def _last(codes: Codes, node: Node):
-    check_last(node, codes.graph, len(codes.path.shape) + 1)
-    codes.step(node, Step(LAST[node.operator]))
+    for step in last(node, codes):
+        codes.step(node, step)
 
 
 def _average_pool(codes: Codes, node: Node):
@@ -184,10 +168,9 @@ def _move(codes: Codes, node: Node):
 ENDS: dict[str, Callable[[Codes, Node], None]] = {
     "QuantizeLinear": _quantize,
     "DequantizeLinear": _dequantize,
+    **dict.fromkeys(SCALING, _scaled),
     "Add": _add,
-    **dict.fromkeys(("Sub", "Mul", "Div"), _arithmetic),
-    "Relu": _relu,
-    "Clip": _clip,
+    **dict.fromkeys(BOUNDING, _bounded),
     **dict.fromkeys(LAST, _last),
     **dict.fromkeys(MOVES, _move),
 }

@@ -54,9 +54,9 @@ def place(axis: int | None) -> str:
     return "nowhere" if axis is None else f"on axis {axis + 1}"
 
 
-def along_first(node: Node, path: Path, value: np.ndarray) -> np.ndarray:
-    """Numbers [C] along the first axis of the tensor, likewise. Raises Unsupported where its columns lie elsewhere."""
-    return along(node, path, value.reshape(-1, *(1,) * (len(path.shape) - 1)), path.columns)
+def along_first(path: Path, value: np.ndarray) -> np.ndarray:
+    """Numbers [C] as they broadcast along the first axis of the tensor."""
+    return value.reshape(-1, *(1,) * (len(path.shape) - 1))
 
 
 def _full(path, value):

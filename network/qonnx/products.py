@@ -1,10 +1,10 @@
 """MatMul, Gemm and Conv of QONNX and FINN networks, and Im2Col before a MatMul: weights, windows, biases."""
 
-from ..elementwise import Step
+import numpy as np
+
 from ..onnx import weights as matrices
 from ..onnx.graph import OWN_DOMAINS, Graph, Node
 from ..onnx.path import Path, told
-from ..onnx.scaling import along_first
 from ..onnx.tensors import prod
 from ..onnx.windows import checked, two
 from ..shapes import Window
@@ -70,12 +70,9 @@ def _gemm(node, path, w):
     return matrices.gemm(node, path, w)
 
 
-def bias(graph: Graph, node: Node, path: Path) -> tuple[Step, ...]:
-    """The third input of a product that the path has come to, added to the float32 sum. Raises Unsupported."""
-    if not node.input(2):
-        return ()
-    value = real_constant(graph, node, 2, "bias")
-    return (Step("add", (along_first(node, path, matrices.row(node, value, path.shape[0])),)),)
+def bias(graph: Graph, node: Node, columns: int) -> np.ndarray | None:
+    """The third input of a product, [N]; None where it is left out. Raises Unsupported."""
+    return matrices.row(node, real_constant(graph, node, 2, "bias"), columns) if node.input(2) else None
 
 
 _READERS = {"MatMul": matrices.dense, "Gemm": _gemm, "Conv": matrices.convolution}

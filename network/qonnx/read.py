@@ -12,17 +12,18 @@ from ..elementwise import Step
 from ..grid import Grid
 from ..layers import Dequantize, Product, Quantize
 from ..network import Network
-from ..onnx.functions import LAST, check_last
+from ..onnx.constants import exact
 from ..onnx.graph import OWN_DOMAINS, Graph, Node
 from ..onnx.moves import MOVES
 from ..onnx.path import Path
+from ..onnx.scaling import along, along_first
+from ..onnx.steps import BOUNDING, LAST, SCALING, Reading, cast, last
 from ..shapes import Window
 from ..unsupported import Unsupported, printable
 from .ends import check_input, check_label, input_grid, is_label
 from .products import bias, is_im2col, is_product, read_im2col, read_product
 from .quantizers import is_quantizer, quantizer
 from .section import Applied, Multiplied, Pooled, Section
-from .steps import is_elementwise, steps_of
 from .threshold_product import Linear, exact_product, threshold_product
 
 
@@ -37,6 +38,9 @@ def read_qonnx(model: onnx.ModelProto) -> Network:
     Raises Unsupported, a ValueError, naming operator and node, for everything that it does not read.
     """
     return _Reader(model).network()
+
+
+STEPS: dict[str, Reading] = {**SCALING, **BOUNDING, "Cast": cast}
 
 
 class _Reader:
@@ -79,8 +83,8 @@ class _Reader:
             self.section.events.append(quantizer(self.graph, node, self.path))
         elif node.domain in OWN_DOMAINS and node.operator in MOVES:
             self._move(node)
-        elif is_elementwise(node):
-            self._apply(node, steps_of(self.graph, node, self.path))
+        elif node.domain in OWN_DOMAINS and node.operator in STEPS:
+            self._apply(node, STEPS[node.operator](node, self))
         elif is_im2col(node):
             self.im2col = node, read_im2col(node, self.path)
         else:
@@ -88,8 +92,7 @@ class _Reader:
 
     def _take_end(self, node):
         if node.domain in OWN_DOMAINS and node.operator in LAST:
-            check_last(node, self.graph, len(self.path.shape) + 1)
-            self._apply(node, (Step(LAST[node.operator]),))
+            self._apply(node, last(node, self))
         elif is_label(node):
             check_label(self.graph, node, self.path)
         elif node.domain in OWN_DOMAINS:
@@ -99,7 +102,14 @@ class _Reader:
         self.end = node
 
     def _apply(self, node, steps):
-        self.section.events.append(Applied(node, steps))
+        self.section.events.append(Applied(node, tuple(steps)))
+
+    def constant(self, node, index, what) -> np.ndarray:
+        return exact(node, self.graph, node.input(index), what)
+
+    def placed(self, node, value) -> np.ndarray:
+        """A scalar or [C] along the columns."""
+        return along(node, self.path, value, self.path.columns)
 
     def _move(self, node):
         MOVES[node.operator](node, self.graph, self.path)
@@ -117,7 +127,9 @@ class _Reader:
         product = Multiplied(node, self.path.names.of(node), x, _scaled(node, linear, factor))
         self.im2col, self.section = None, Section(product)
         self.path.add_product(self.section, shape)
-        self._apply(node, bias(self.graph, node, self.path))
+        added = bias(self.graph, node, len(linear.weights.codes[0]))
+        if added is not None:
+            self._apply(node, [Step("add", (self.placed(node, along_first(self.path, added)),))])
 
     def _finished(self, node: Node | None) -> Grid:
         """The grid of the codes after the section, which is over; `node` is the product after it."""
