@@ -1,6 +1,6 @@
 """Layers that move elements or choose among them, and compute nothing: the same for codes and for real numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,11 +30,28 @@ class Window:
         taken = windows(flat, self.kernel, **options, pad_code=pad)
         return np.moveaxis(taken.reshape(*self.places(x.shape[1:3]), -1, batch, channels), 3, 0)
 
+    @property
+    def reach(self) -> tuple[int, int]:
+        """How many places there are from its first to its last one."""
+        down, across = ((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+        return down, across
+
+    def padded(self, size) -> tuple[int, int]:
+        """Places of a map of size (H, W) with its padding."""
+        down, across = (n + sum(around) for n, around in zip(size, self.padding, strict=True))
+        return down, across
+
     def places(self, size) -> tuple[int, int]:
         """(OH, OW): windows down and across a map of size (H, W)."""
-        sides = zip(size, self.kernel, self.stride, self.dilation, self.padding, strict=True)
-        down, across = ((n + sum(around) - (k - 1) * d - 1) // s + 1 for n, k, s, d, around in sides)
+        sides = zip(self.padded(size), self.reach, self.stride, strict=True)
+        down, across = ((n - reach) // s + 1 for n, reach, s in sides)
         return down, across
+
+    def covering(self, size) -> "Window":
+        """The same with the padding that ceil(size / stride) windows need; an odd one goes behind the map."""
+        sides = zip(size, self.stride, self.reach, strict=True)
+        down, across = (max((-(-n // stride) - 1) * stride + reach - n, 0) for n, stride, reach in sides)
+        return replace(self, padding=((down // 2, down - down // 2), (across // 2, across - across // 2)))
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,11 @@ class Codes(Flow):
         self.path.add(waiting, shape)
         self.waiting, self.real = waiting, True
 
+    def finish_waiting(self, grid: Grid):
+        """The layer that waits now, with codes on a grid."""
+        assert self.waiting is not None
+        self.finish(self.waiting, grid)
+
     def finish(self, waiting: Waiting, grid: Grid, bounds: tuple[int, int] | None = None):
         """The layer that waits, with codes on a grid and within bounds."""
         clip = intersection(waiting.clip(grid), bounds)

@@ -10,7 +10,7 @@ from .graph import Graph
 from .node import Node
 from .path import Path, checked, told
 from .tensors import prod
-from .windows import ATTRIBUTES, check_pool, pooled, window
+from .windows import ATTRIBUTES, pool_window, pooled
 
 
 def _identity(node, graph, path):
@@ -29,9 +29,7 @@ def _max_pool(node, graph, path):
     node.only_attributes(*ATTRIBUTES, "ceil_mode", "storage_order")
     if any(node.outputs[1:]):
         raise node.refused("gives indices, which is not supported")
-    path.map(node)
-    found = window(node, path, node.integers("kernel_shape", least=1))
-    check_pool(node, path, found)
+    found = pool_window(node, path)
     path.add(MaxPool(path.names.of(node), found), pooled(path, found))
 
 

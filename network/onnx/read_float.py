@@ -24,7 +24,7 @@ from .scaling import along_first, as_given, fitting, per_channel, steps
 from .steps import BOUNDING, LAST, SCALING, cast, last, norm_parameters
 from .tensors import prod
 from .weights import CONV_ATTRIBUTES, GEMM_ATTRIBUTES, Weights, convolution, dense, gemm, row
-from .windows import ATTRIBUTES, check_pool, pooled, two, window
+from .windows import ATTRIBUTES, pool_window, pooled, two
 
 _BOUNDS = {(0, np.inf): "relu", (0, 6): "relu6"}
 
@@ -186,9 +186,7 @@ class _Reader:
 
     def average_pool(self, node):
         node.only_attributes(*ATTRIBUTES, "ceil_mode", "count_include_pad")
-        self.path.map(node)
-        found = window(node, self.path, node.integers("kernel_shape", least=1))
-        check_pool(node, self.path, found)
+        found = pool_window(node, self.path)
         counted = node.attribute("count_include_pad", 0, only=(0, 1)) and np.any(found.padding)
         self._averaged(node, found, counted)
 

@@ -11,21 +11,20 @@ from dataclasses import replace
 import numpy as np
 import onnx
 
+from ..grid import Grid
 from ..network import Network
-from ..shapes import Window
 from .adding import adding
 from .codes import Codes
 from .constants import real
 from .grids import BYTES, Coded, activation_grid, check_bias, check_linear, dequantized
 from .moves import MOVES
 from .node import Node
-from .path import Path
 from .platform_product import CodedProduct
 from .scaling import along_channels
 from .steps import BOUNDING, LAST, SCALING, clip_bounds, last
 from .waiting import WaitingProduct, waiting_mean, waiting_pool, waiting_product
 from .weights import CONV_ATTRIBUTES, GEMM_ATTRIBUTES, Weights, column_axis, convolution, dense, gemm, row
-from .windows import ATTRIBUTES, check_pool, pooled, window
+from .windows import ATTRIBUTES, pool_window, pooled
 
 _WIDEST = (-(1 << 31), 1 << 31)
 
@@ -136,28 +135,29 @@ def _last(codes: Codes, node: Node):
 
 def _average_pool(codes: Codes, node: Node):
     node.only_attributes(*ATTRIBUTES, "ceil_mode", "count_include_pad")
-    x = codes.take_real(node)
-    codes.path.map(node)
-    found = average_window(node, codes.path)
-    name = codes.path.names.of(node)
-    codes.wait(waiting_pool(node, name, found, x, codes.platform), pooled(codes.path, found))
+    average(codes, node, codes.take_real(node))
 
 
-def average_window(node: Node, path: Path) -> Window:
-    """Of an average pool of codes, where padding does not count."""
-    found = window(node, path, node.integers("kernel_shape", least=1))
-    check_pool(node, path, found)
+def average(codes: Codes, node: Node, x: Grid):
+    """An average pool of codes on grid x that waits; padding does not count."""
+    found = pool_window(node, codes.path)
     if node.attribute("count_include_pad", 0, only=(0, 1)) and np.any(found.padding):
         raise node.refused("attribute count_include_pad must be 0 where there is padding")
-    return found
+    waiting = waiting_pool(node, codes.path.names.of(node), found, x, codes.platform)
+    codes.wait(waiting, pooled(codes.path, found))
 
 
 def _global_average_pool(codes: Codes, node: Node):
     node.only_attributes()
-    x = codes.take_real(node)
+    average_of_all(codes, node, codes.take_real(node))
+
+
+def average_of_all(codes: Codes, node: Node, x: Grid):
+    """The mean of a whole map of codes on grid x, which waits."""
     codes.path.map(node)
-    name, shape = codes.path.names.of(node), codes.path.shape
-    codes.wait(waiting_mean(node, name, shape, x, codes.platform), (shape[0], *(1,) * (len(shape) - 1)))
+    shape = codes.path.shape
+    waiting = waiting_mean(node, codes.path.names.of(node), shape, x, codes.platform)
+    codes.wait(waiting, (shape[0], *(1,) * (len(shape) - 1)))
 
 
 def _move(codes: Codes, node: Node):

@@ -16,10 +16,10 @@ from .grids import Coded, coded, unscaled
 from .node import Node
 from .platform_product import CodedProduct
 from .read_qdq import OPERATORS as QDQ
-from .read_qdq import average_window
-from .waiting import waiting_mean, waiting_pool, waiting_product
+from .read_qdq import average, average_of_all
+from .waiting import waiting_product
 from .weights import CONV_ATTRIBUTES, Weights, column_axis, convolution, dense, gemm, row
-from .windows import ATTRIBUTES, pooled
+from .windows import ATTRIBUTES
 
 
 def read_qoperator(model: onnx.ModelProto, *, platform: str = "onnxruntime") -> Network:
@@ -54,9 +54,8 @@ def _product(codes: Codes, node: Node, weights: Weights, found: Coded, bias: int
 
 
 def _put(codes, node, weights, product, y):
-    waiting = waiting_product(node, product, codes.platform)
-    codes.wait(waiting, weights.shape)
-    codes.finish(waiting, y)
+    codes.wait(waiting_product(node, product, codes.platform), weights.shape)
+    codes.finish_waiting(y)
 
 
 def _conv(codes: Codes, node: Node):
@@ -126,24 +125,16 @@ def _average_pool(codes: Codes, node: Node):
     """x, its scale and zero point, those of y."""
     node.only_attributes(*ATTRIBUTES, "ceil_mode", "channels_last", "count_include_pad")
     node.attribute("channels_last", 0, only=(0,))
-    x = codes.take_codes(node, 1, 2)
-    codes.path.map(node)
-    found = average_window(node, codes.path)
-    waiting = waiting_pool(node, codes.path.names.of(node), found, x, codes.platform)
-    codes.wait(waiting, pooled(codes.path, found))
-    codes.finish(waiting, codes.grid_of(node, 3, 4))
+    average(codes, node, codes.take_codes(node, 1, 2))
+    codes.finish_waiting(codes.grid_of(node, 3, 4))
 
 
 def _global_average_pool(codes: Codes, node: Node):
     """x, its scale and zero point, those of y."""
     node.only_attributes("channels_last")
     node.attribute("channels_last", 0, only=(0,))
-    x = codes.take_codes(node, 1, 2)
-    codes.path.map(node)
-    shape = codes.path.shape
-    waiting = waiting_mean(node, codes.path.names.of(node), shape, x, codes.platform)
-    codes.wait(waiting, (shape[0], *(1,) * (len(shape) - 1)))
-    codes.finish(waiting, codes.grid_of(node, 3, 4))
+    average_of_all(codes, node, codes.take_codes(node, 1, 2))
+    codes.finish_waiting(codes.grid_of(node, 3, 4))
 
 
 OPERATORS = {

@@ -1,5 +1,7 @@
 """Windows of ONNX's convolutions and pools: kernel, strides, dilations and padding, and how the places come out."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..shapes import Window
@@ -20,10 +22,24 @@ def window(node: Node, path: Path, kernel: tuple[int, ...]) -> Window:
     if axes != len(size):
         raise node.refused(f"has a kernel of {axes} axes on a tensor of {len(size)}")
     stride, dilation = (node.integers(name, (1,) * axes, least=1) for name in ("strides", "dilations"))
-    reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
-    around = _padding(node, size, reach, stride)
-    around = ((0, 0), around[0]) if axes == 1 else (around[0], around[1])
-    return checked(node, Window(two(kernel), two(stride), two(dilation), around), two(size), path.shape[0])
+    bare = Window(two(kernel), two(stride), two(dilation))
+    return checked(node, _padded(node, bare, size), two(size), path.shape[0])
+
+
+def pool_window(node: Node, path: Path) -> Window:
+    """That of a pool; the path is made a map.
+
+    Raises Unsupported also for pools that round places up to more of them, or have windows of padding alone.
+    """
+    path.map(node)
+    found = window(node, path, node.integers("kernel_shape", least=1))
+    size = two(path.shape[1:])
+    if node.attribute("ceil_mode", 0, only=(0, 1)):
+        sides = zip(found.padded(size), found.reach, found.stride, strict=True)
+        if any((n - reach) % stride for n, reach, stride in sides):
+            raise node.refused("attribute ceil_mode 1 adds windows that reach beyond the padding")
+    _check_reached(node, found, size)
+    return found
 
 
 def two(each: tuple[int, ...]) -> tuple[int, int]:
@@ -37,27 +53,26 @@ def pooled(path: Path, found: Window) -> tuple[int, ...]:
     return (channels, *found.places(two(tuple(size)))[-len(size) :])
 
 
-def _padding(node, size, reach, stride) -> tuple[tuple[int, int], ...]:
-    """(before, after) of each axis."""
+def _padded(node, bare, size) -> Window:
+    """The window with its padding, by pads or auto_pad."""
     axes = len(size)
     pads = node.integers("pads", (0,) * (2 * axes), least=0)
     kind = node.attribute("auto_pad", "NOTSET", only=_PADS)
     if kind == "NOTSET":
-        return tuple(zip(pads[:axes], pads[axes:], strict=True))
+        around = tuple(zip(pads[:axes], pads[axes:], strict=True))
+        return replace(bare, padding=((0, 0), *around)[-2:])
     if any(pads):
         raise node.refused(f"attribute pads must be zeros beside auto_pad {kind}, not {list(pads)}")
     if kind == "VALID":
-        return ((0, 0),) * axes
-    missing = [max((-(-n // s) - 1) * s + r - n, 0) for n, r, s in zip(size, reach, stride, strict=True)]
-    more, less = [one - one // 2 for one in missing], [one // 2 for one in missing]
-    first, second = (less, more) if kind == "SAME_UPPER" else (more, less)
-    return tuple(zip(first, second, strict=True))
+        return bare
+    found = bare.covering(two(size))
+    down, across = found.padding
+    return found if kind == "SAME_UPPER" else replace(found, padding=(down[::-1], across[::-1]))
 
 
 def checked(node: Node, found: Window, size: tuple[int, int], channels: int) -> Window:
     """The window, if it fits into a map. Raises Unsupported where it does not, and where all together are too large."""
-    for n, k, d, around in zip(size, found.kernel, found.dilation, found.padding, strict=True):
-        reach, there = (k - 1) * d + 1, n + sum(around)
+    for reach, there in zip(found.reach, found.padded(size), strict=True):
         if there < reach:
             raise node.refused(f"has windows that reach over {reach} places; its input with padding has {there}")
     taken = prod(found.places(size)) * prod(found.kernel) * channels
@@ -66,13 +81,8 @@ def checked(node: Node, found: Window, size: tuple[int, int], channels: int) -> 
     return found
 
 
-def check_pool(node: Node, path: Path, found: Window):
-    """Raises Unsupported for pools that round places up to more of them, or have windows of padding alone."""
-    size = two(path.shape[1:])
-    if node.attribute("ceil_mode", 0, only=(0, 1)):
-        sides = zip(size, found.kernel, found.stride, found.dilation, found.padding, strict=True)
-        if any((n + sum(around) - (k - 1) * d - 1) % s for n, k, s, d, around in sides):
-            raise node.refused("attribute ceil_mode 1 adds windows that reach beyond the padding")
+def _check_reached(node, found, size):
+    """Raises Unsupported for windows of padding alone."""
     places = found.places(size)
     for axis, around in enumerate(found.padding):
         starts = np.arange(places[axis]) * found.stride[axis] - around[0]

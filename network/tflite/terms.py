@@ -103,22 +103,14 @@ def window(operator: Operator, kernel: tuple[int, int], dilation: tuple[int, int
         raise operator.refused(f"its input ({x}) must be a map of 4 axes, not {list(x.shape)}")
     if (padding := options["Padding"]) not in (tflite.Padding.SAME, tflite.Padding.VALID):
         raise operator.refused(f"its padding must be SAME or VALID, not number {padding}")
-    down, across = sides = list(zip(x.shape[1:3], kernel, stride, dilation, strict=True))
-    around = (_same(*down), _same(*across)) if padding == tflite.Padding.SAME else ((0, 0), (0, 0))
-    for (size, k, _, d), pads in zip(sides, around, strict=True):
-        if (reach := (k - 1) * d + 1) > size + sum(pads):
-            raise operator.refused(f"its kernel reaches over {reach} places of {size}")
-    found = Window(kernel, stride, dilation, around)
-    padded = prod(size + sum(pads) for size, pads in zip(x.shape[1:3], around, strict=True))
-    if max(padded, prod(found.places(x.shape[1:3])) * prod(kernel)) * x.shape[3] > MOST_TAKEN:
+    size, bare = x.shape[1:3], Window(kernel, stride, dilation)
+    found = bare.covering(size) if padding == tflite.Padding.SAME else bare
+    for places, reach, whole in zip(size, found.reach, found.padded(size), strict=True):
+        if reach > whole:
+            raise operator.refused(f"its kernel reaches over {reach} places of {places}")
+    if max(prod(found.padded(size)), prod(found.places(size)) * prod(kernel)) * x.shape[3] > MOST_TAKEN:
         raise operator.refused(f"its windows must cover at most {MOST_TAKEN} elements of an example")
     return found
-
-
-def _same(size, kernel, stride, dilation):
-    """(before, after): padding for ceil(size / stride) windows; an odd one goes after."""
-    missing = max((-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
-    return missing // 2, missing - missing // 2
 
 
 def check_shape(operator: Operator, *shape):
