@@ -99,7 +99,8 @@ GRAPHS = {
     "input x must have a batch and known sizes beyond it, not [3]": lambda: Chain((), batch=3).add("Relu").model(),
     "input x must have a batch and known sizes beyond it, not [?x-1]": lambda: Chain((-1,)).add("Relu").model(),
     "input x must have at most 134217728 elements, not 1000000000000": lambda: fc((10**6, 10**6)).model(),
-    "input x must be of type float": lambda: of_type(TensorProto.DOUBLE),
+    "input x must be float32, not DOUBLE": lambda: of_type(TensorProto.DOUBLE),
+    "input x must be float32, not 99": lambda: of_type(99),
     "the model must have one input and one output, not 2 and 1": lambda: changed(
         fc().model(), lambda graph: graph.input.append(value("z", [1, 2]))
     ),
@@ -368,7 +369,7 @@ def of_codes(kind):
 
 
 CODED = {
-    "input x must be of type float, or an integer of 8 or 16 bits": lambda: of_codes(TensorProto.INT64),
+    "input x must be float32 or integers of 8 or 16 bits, not INT64": lambda: of_codes(TensorProto.INT64),
     "the model has no quantizer": lambda: (
         lambda chain: (chain.aside("QuantizeLinear", reals(1, 3), np.float32(1)), chain.add("Identity").model())[1]
     )(Chain((3,))),

@@ -246,7 +246,7 @@ def test_channels_mixed_before_the_end():
 def test_inputs_of_other_types():
     with pytest.raises(Unsupported) as error:
         read_qonnx(product().model(VECTOR, kind=TensorProto.DOUBLE))
-    assert str(error.value) == "input x must be float32 or integers, not DOUBLE"
+    assert str(error.value) == "input x must be float32 or integers of 8 or 16 bits, not DOUBLE"
 
 
 def whole():

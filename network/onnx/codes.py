@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
-from golden.formats import Integer
 from golden.platforms import platform as platform_of
 
 from ..elementwise import Step, applied
@@ -14,22 +13,14 @@ from ..grid import Grid
 from ..layers import AveragePool, Dequantize, Product
 from ..network import Network
 from ..shapes import MaxPool, Reshape, Transpose
-from ..unsupported import Unsupported, printable
+from ..unsupported import Unsupported, refusing
 from .flow import ALONG, Flow
 from .graph import Graph
-from .grids import BYTES, CODE_DOMAINS
+from .grids import BYTES, CODE_DOMAINS, code_format, input_format
 from .node import Node
 from .path import Path
-from .platform_product import Bounds, code_format
+from .platform_product import Bounds
 from .waiting import Function, Waiting, WaitingProduct, codes_of, intersection, numbers_of, within
-
-_FLOAT = onnx.TensorProto.FLOAT
-_INPUTS: dict[int, Integer] = {
-    onnx.TensorProto.UINT8: BYTES,
-    onnx.TensorProto.INT8: Integer(8, signed=True),
-    onnx.TensorProto.UINT16: Integer(16, signed=False),
-    onnx.TensorProto.INT16: Integer(16, signed=True),
-}
 
 
 @dataclass(eq=False)
@@ -44,23 +35,16 @@ class Codes(Flow):
         """At the input of a model. Raises ValueError for a platform that is none, Unsupported for the model."""
         platform_of(platform)
         graph = Graph(model)
-        kind = _INPUTS.get(graph.input_type, BYTES)
-        if graph.input_type not in (_FLOAT, *_INPUTS):
-            raise Unsupported(f"input {printable(graph.input)} must be of type float, or an integer of 8 or 16 bits")
-        return cls(graph, platform, Path(graph.shape), graph.input_type == _FLOAT, kind)
+        fmt = input_format(graph)
+        return cls(graph, platform, Path(graph.shape), fmt is None, fmt or BYTES)
 
     def network(self, operators: Mapping[str, Callable[["Codes", Node], None]]) -> Network:
         """The network, by a function for each operator. Raises Unsupported."""
         for node in self.graph.chain_of_firsts():
             if node.domain not in CODE_DOMAINS or node.operator not in operators:
                 raise node.refused("is not supported in quantized networks")
-            try:
-                with np.errstate(all="ignore"):  # factors beyond float32 are refused
-                    operators[node.operator](self, node)
-            except Unsupported:
-                raise
-            except ValueError as error:  # a rule of golden's: of formats, of scales, of what hardware there is
-                raise node.refused(printable(error, most=300)) from None
+            with refusing(node), np.errstate(all="ignore"):  # factors beyond float32 are refused
+                operators[node.operator](self, node)
         return self._finished()
 
     def _finished(self) -> Network:

@@ -3,16 +3,17 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import onnx
 
 from golden.formats import Format, Integer
+from golden.ops import int_bits
 from golden.quantize import quantize
 
 from ..grid import Grid
-from ..unsupported import printable
+from ..unsupported import Unsupported, printable
 from .constants import real
 from .graph import OWN_DOMAINS, Graph
 from .node import Node
-from .platform_product import code_format
 
 MICROSOFT = "com.microsoft"
 CODE_DOMAINS = (*OWN_DOMAINS, MICROSOFT)
@@ -27,6 +28,28 @@ _TYPES = {
 }
 BYTES = _TYPES["uint8"]
 _TOLERANCE = 2.0**-20
+
+
+def code_format(lo: int, hi: int) -> Integer:
+    """The narrowest integer format that holds both bounds."""
+    return Integer(max(hi.bit_length(), 1), signed=False) if lo >= 0 else Integer(int_bits(lo, hi), signed=True)
+
+
+def input_format(graph: Graph) -> Integer | None:
+    """The format of a model's input; None of real numbers. Raises Unsupported for other types."""
+    if graph.input_type == onnx.TensorProto.FLOAT:
+        return None
+    kind = input_kind(graph)
+    if kind not in ("UINT8", "INT8", "UINT16", "INT16"):
+        told = f"float32 or integers of 8 or 16 bits, not {kind}"
+        raise Unsupported(f"input {printable(graph.input)} must be {told}")
+    return _TYPES[kind.lower()]
+
+
+def input_kind(graph: Graph) -> str:
+    """The type of a model's input by ONNX's name, or its number where it is none of ONNX's."""
+    names = {number: name for name, number in onnx.TensorProto.DataType.items()}
+    return names.get(graph.input_type, str(graph.input_type))
 
 
 def code_type(node: Node, value: np.ndarray, name: str) -> Integer:

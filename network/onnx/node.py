@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx
 
-from ..unsupported import Unsupported, printable
+from ..unsupported import Unsupported, printable, refusing
 from .tensors import is_external
 
 MOST = 1 << 16
@@ -96,10 +96,8 @@ def node_of(proto: onnx.NodeProto) -> Node:
     kept = {}
     for one in proto.attribute:
         _check(bare, one)
-        try:
+        with refusing(bare):
             value = onnx.helper.get_attribute_value(one)
-        except ValueError as error:
-            raise bare.refused(printable(error)) from error
         kept[one.name] = value.decode(errors="replace") if isinstance(value, bytes) else value
     return Node(bare.operator, bare.domain, bare.name, bare.inputs, bare.outputs, kept, proto)
 

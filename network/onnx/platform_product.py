@@ -8,7 +8,7 @@ import numpy as np
 from golden import platforms
 from golden.checks import requantizer_of
 from golden.derive import derived
-from golden.formats import Format, Integer
+from golden.formats import Integer
 from golden.platform_sums import INT32, with_platform_sums
 from golden.platform_table import PLATFORMS
 from golden.spec import Spec
@@ -127,10 +127,3 @@ class CodedProduct:
 
     def _product(self, spec, y, real=None, **arrays) -> Product:
         return Product(self.name, spec, {"w": self.w, **arrays}, self.x, self.w_grid, y, self.window, real)
-
-
-def code_format(lo: int, hi: int) -> Format:
-    """The narrowest integer format that holds both bounds."""
-    if lo >= 0:
-        return Integer(max(hi.bit_length(), 1), signed=False)
-    return Integer(max((-lo - 1).bit_length(), hi.bit_length() if hi > 0 else 0) + 1, signed=True)

@@ -13,10 +13,11 @@ import onnx
 from ..elementwise import Step
 from ..float_network import FloatAveragePool, FloatNetwork, Linear
 from ..shapes import MaxPool, Reshape, Transpose, Window
-from ..unsupported import Unsupported, printable
+from ..unsupported import Unsupported, printable, refusing
 from .affine import Affine, batch_norm, folded_after, folded_before, of_steps
 from .constants import real
 from .graph import OWN_DOMAINS, Graph
+from .grids import input_kind
 from .moves import MOVES, integers
 from .node import Node
 from .path import Path, checked, told
@@ -37,7 +38,7 @@ def read_float(model: onnx.ModelProto) -> FloatNetwork:
     """
     graph = Graph(model)
     if graph.input_type != onnx.TensorProto.FLOAT:
-        raise Unsupported(f"input {printable(graph.input)} must be of type float")
+        raise Unsupported(f"input {printable(graph.input)} must be float32, not {input_kind(graph)}")
     with np.errstate(over="ignore", invalid="ignore"):  # what is beyond float32 is refused
         return _Reader(graph).network()
 
@@ -91,10 +92,8 @@ class _Reader:
         linear = Linear(name, w, np.asarray(bias, np.float32), "none", weights.window, weights.depthwise)
         if self.pending is not None:
             scaling, affine = self.pending
-            try:
+            with refusing(scaling):
                 linear = folded_before(affine, linear)
-            except ValueError as error:
-                raise scaling.refused(str(error)) from None
             self.pending = None
         self.path.add(linear, checked(node, weights.shape))
 

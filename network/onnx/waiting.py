@@ -11,8 +11,9 @@ from ..elementwise import Step, applied
 from ..grid import Grid
 from ..layers import AveragePool, Product
 from ..shapes import Window
+from .grids import code_format
 from .node import Node
-from .platform_product import Bounds, CodedProduct, Rule, code_format
+from .platform_product import Bounds, CodedProduct, Rule
 from .tensors import prod
 
 Function = Callable[[np.ndarray, Grid], np.ndarray]

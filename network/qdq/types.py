@@ -4,6 +4,7 @@ import numpy as np
 from onnx import TensorProto
 
 from golden.formats import Bipolar, Format, Integer, SignMagnitude, Ternary
+from golden.ops import int_bits
 
 _WIDTHS = (4, 8, 16, 32)
 FLOAT8 = {
@@ -29,7 +30,7 @@ def holding(values) -> tuple[Integer, int]:
     """The narrowest of ONNX's signed integers that holds all values. Raises ValueError."""
     values = np.asarray(values)
     lo, hi = int(values.min()), int(values.max())
-    return stored(max((-lo - 1).bit_length() if lo < 0 else 0, hi.bit_length()) + 1, signed=True)
+    return stored(int_bits(lo, hi), signed=True)
 
 
 def is_numbers(fmt: Format) -> bool:

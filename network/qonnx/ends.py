@@ -3,26 +3,12 @@
 import numpy as np
 import onnx
 
-from golden.formats import Integer
-
 from ..grid import Grid
 from ..onnx.graph import OWN_DOMAINS, Graph, Node
+from ..onnx.grids import input_format
 from ..onnx.path import Path
-from ..unsupported import Unsupported, printable
+from ..unsupported import printable
 from .types import data_type
-
-_INTEGERS = {
-    getattr(onnx.TensorProto, f"{prefix}{bits}"): Integer(bits, signed=prefix == "INT")
-    for prefix in ("INT", "UINT")
-    for bits in (8, 16)
-}
-
-
-def check_input(graph: Graph):
-    """Raises Unsupported for inputs that are neither float32 nor integers."""
-    if graph.input_type not in (onnx.TensorProto.FLOAT, *_INTEGERS):
-        kind = onnx.TensorProto.DataType.Name(graph.input_type)
-        raise Unsupported(f"input {printable(graph.input)} must be float32 or integers, not {kind}")
 
 
 def input_grid(graph: Graph, model: onnx.ModelProto, product: Node) -> Grid:
@@ -30,7 +16,7 @@ def input_grid(graph: Graph, model: onnx.ModelProto, product: Node) -> Grid:
 
     Raises Unsupported where it has neither.
     """
-    fmt = _INTEGERS.get(graph.input_type)
+    fmt = input_format(graph)
     for one in model.graph.quantization_annotation:
         if one.tensor_name == graph.input:
             named = {pair.key: pair.value for pair in one.quant_parameter_tensor_names}

@@ -13,10 +13,11 @@ from ..elementwise import ROUNDING_STEPS, Step
 from ..grid import Grid
 from ..onnx.constants import exact, scalar
 from ..onnx.graph import Graph, Node
+from ..onnx.grids import code_format
 from ..onnx.path import Path, told
 from ..onnx.scaling import place
 from .quant_node import DOMAINS, is_quant, quant_node
-from .types import data_type, least_integer
+from .types import data_type
 
 MOST_THRESHOLDS = 255
 _OFF_GRID = 1e-4
@@ -120,7 +121,7 @@ def _counted(node, count, factor, offset):
     twice = 1 + halves % 2  # codes for each threshold
     lo = halves * twice // 2
     hi = lo + count * twice
-    return Grid(least_integer(lo, hi), factor / twice), (lo, hi)
+    return Grid(code_format(lo, hi), factor / twice), (lo, hi)
 
 
 def _check_type(node, y, bounds):

@@ -1,6 +1,5 @@
 """Networks of QONNX and FINN: Quant, BipolarQuant and MultiThreshold around MatMul, Gemm and Conv."""
 
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -14,13 +13,14 @@ from ..layers import Dequantize, Product, Quantize
 from ..network import Network
 from ..onnx.constants import exact
 from ..onnx.graph import OWN_DOMAINS, Graph, Node
+from ..onnx.grids import input_format
 from ..onnx.moves import MOVES
 from ..onnx.path import Path
 from ..onnx.scaling import along, along_first
 from ..onnx.steps import BOUNDING, LAST, SCALING, Reading, cast, last
 from ..shapes import Window
-from ..unsupported import Unsupported, printable
-from .ends import check_input, check_label, input_grid, is_label
+from ..unsupported import Unsupported, printable, refusing
+from .ends import check_label, input_grid, is_label
 from .products import bias, is_im2col, is_product, read_im2col, read_product
 from .quantizers import is_quantizer, quantizer
 from .section import Applied, Multiplied, Pooled, Section
@@ -48,7 +48,7 @@ class _Reader:
 
     def __init__(self, model: onnx.ModelProto):
         self.model, self.graph = model, Graph(model)
-        check_input(self.graph)
+        input_format(self.graph)
         self.path = Path(self.graph.shape)
         self.title = self.path.names.name(self.graph.name)
         self.section = Section(None)
@@ -162,7 +162,7 @@ def _scaled(node, linear: Linear, factor: float) -> Linear:
     """For activations that are `factor` times what their grid says."""
     with np.errstate(over="ignore", under="ignore"):
         scale = np.asarray(np.float64(linear.weights.scale) * factor).astype(np.float32)
-    with _refusing(node):
+    with refusing(node):
         Grid(linear.weights.fmt, scale)
     return replace(linear, weights=replace(linear.weights, scale=scale))
 
@@ -172,19 +172,8 @@ def _product(section: Section) -> Product:
     of, last = section.product, section.quantizer
     assert of is not None
     if last is None:
-        with _refusing(of.node):
+        with refusing(of.node):
             return exact_product(of.name, of.x, of.linear)
-    with _refusing(last.node):
+    with refusing(last.node):
         real = Quantize(of.name, last.y, "qonnx", (*section.before, *last.before), last.narrow)
         return threshold_product(of.name, of.x, of.linear, real, last.bounds)
-
-
-@contextmanager
-def _refusing(node: Node):
-    """Errors of golden are errors of this node."""
-    try:
-        yield
-    except Unsupported:
-        raise
-    except ValueError as error:
-        raise node.refused(error) from error

@@ -1,9 +1,8 @@
-"""Integer data types as QONNX and FINN name them, and the narrowest format for a range of codes."""
+"""Integer data types as QONNX and FINN name them."""
 
 import re
 
 from golden.formats import Bipolar, Format, Integer, Ternary
-from golden.ops import int_bits
 
 MOST_BITS = 32
 
@@ -16,10 +15,3 @@ def data_type(name: str) -> Format | None:
         return Integer(1, signed=False)
     found = re.fullmatch(r"(U?)INT([1-9][0-9]?)", name)
     return Integer(int(found[2]), signed=not found[1]) if found and int(found[2]) <= MOST_BITS else None
-
-
-def least_integer(lo: int, hi: int) -> Integer:
-    """The narrowest integer format that holds lo and hi."""
-    if lo >= 0:
-        return Integer(max(hi.bit_length(), 1), signed=False)
-    return Integer(int_bits(lo, hi), signed=True)

@@ -9,8 +9,9 @@ from golden.quantize import quantize
 
 from ..onnx.constants import exact
 from ..onnx.graph import OWN_DOMAINS, Graph, Node
+from ..onnx.grids import code_format
 from .quant_node import is_quant, quant_node
-from .types import MOST_BITS, least_integer
+from .types import MOST_BITS
 
 _MOST_PASSED = 100
 
@@ -123,7 +124,7 @@ def _integers(node, values):
     if (np.abs(codes) == 1).all():
         return CodedConstant((codes + 1) // 2, scale, Bipolar())
     lo, hi = int(codes.min()), int(codes.max())
-    return CodedConstant(codes, scale, Ternary() if lo == -1 and hi <= 1 else least_integer(lo, hi))
+    return CodedConstant(codes, scale, Ternary() if lo == -1 and hi <= 1 else code_format(lo, hi))
 
 
 def _quantized(graph, node):

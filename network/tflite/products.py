@@ -17,7 +17,7 @@ from ..grid import Grid
 from ..layers import Product
 from ..shapes import Reshape, Window
 from .model import Operator, Tensor
-from .terms import bounds, check_kind, check_scales, check_shape, fused, grid, refusing, window
+from .terms import bounds, check_kind, check_scales, check_shape, fused, grid, refusing_overflow, window
 
 INT8 = Integer(8, signed=True)
 BIAS_KINDS = {"INT8": "INT32", "INT16": "INT64"}
@@ -110,7 +110,7 @@ def _product(operator, columns, platform, fields, per_channel, *, axis, taken=No
     columns = np.ascontiguousarray(columns)
     w = _weights_grid(operator, columns.shape[1], per_channel, axis)
     arrays = {"w": columns, **_bias(operator, x, w, y)}
-    with refusing(operator):
+    with refusing_overflow(operator):
         spec = _spec(operator, fields, len(columns), platform, x, y, arrays)
         made = Product(operator.name, spec, arrays, x, w, y, taken)
         return _checked(made)

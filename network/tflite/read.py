@@ -12,7 +12,7 @@ from ..shapes import MaxPool, Reshape
 from ..unsupported import Unsupported
 from .model import MOST_BYTES, Model, Operator, read_model
 from .products import Array, convolution, dense, depthwise
-from .terms import bounds, check_shape, fused, grid, refusing, same_grid, window
+from .terms import bounds, check_shape, fused, grid, refusing_overflow, same_grid, window
 
 PRODUCTS = {"FULLY_CONNECTED": dense, "CONV_2D": convolution, "DEPTHWISE_CONV_2D": depthwise}
 MOST_COLUMNS = 1 << 18
@@ -121,7 +121,7 @@ def _layers(operator: Operator, family: Family, array: Array) -> list:
         return PRODUCTS[operator.kind](operator, platform, array)
     if operator.kind not in OTHERS:
         raise operator.refused("is read only as the last operator")
-    with refusing(operator):
+    with refusing_overflow(operator):
         return [OTHERS[operator.kind](operator, platform)]
 
 

@@ -11,7 +11,7 @@ from golden.platforms import activation_code
 
 from ..grid import Grid
 from ..shapes import Window
-from ..unsupported import Unsupported, printable
+from ..unsupported import refusing
 from .model import Operator, Tensor
 
 MOST_TAKEN = 1 << 25
@@ -25,17 +25,13 @@ FUSED = {
 
 
 @contextmanager
-def refusing(operator: Operator):
-    """Turns what golden refuses, and numbers that overflow, into Unsupported with the operator."""
+def refusing_overflow(operator: Operator):
+    """What golden refuses, and numbers that overflow, is refused for the operator."""
     try:
-        with np.errstate(over="raise", divide="raise", invalid="raise"):
+        with refusing(operator), np.errstate(over="raise", divide="raise", invalid="raise"):
             yield
-    except Unsupported:
-        raise
     except (FloatingPointError, OverflowError) as error:
         raise operator.refused("its scales are too large or too small together") from error
-    except ValueError as error:
-        raise operator.refused(printable(error, most=200)) from error
 
 
 def check_kind(operator: Operator, what: str, tensor: Tensor, kinds):
