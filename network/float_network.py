@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .elementwise import Step, applied
-from .layers import mean
+from .layers import BOUNDS, mean
 from .shapes import Shape, Window
 
-ACTIVATIONS = ("none", "relu", "relu6")
+ACTIVATIONS = tuple(BOUNDS)
 
 
 def rows_of(x, window: Window | None, channels: int | None = None) -> np.ndarray:
@@ -54,7 +54,7 @@ class Linear:
         sums = self.sums(x)
         if self.activation == "none":
             return sums
-        return np.clip(sums, 0, 6 if self.activation == "relu6" else None)
+        return np.clip(sums, *BOUNDS[self.activation])
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,13 @@ class Grid:
         if not lo <= self.zero_point <= hi:
             raise ValueError(f"zero_point is {self.zero_point}, outside {self.fmt} [{lo}, {hi}]")
 
-    def same(self, other: "Grid") -> bool:
-        """Whether codes stand for the same numbers on both."""
-        return (self.fmt, self.zero_point) == (other.fmt, other.zero_point) and np.array_equal(self.scale, other.scale)
+    def same_steps(self, other: "Grid") -> bool:
+        """Whether both have the same scale and zero point."""
+        return self.zero_point == other.zero_point and np.array_equal(self.scale, other.scale)
+
+    def equals(self, other: "Grid") -> bool:
+        """Whether codes of both stand for the same numbers."""
+        return self.fmt == other.fmt and self.same_steps(other)
 
     def values(self, codes) -> np.ndarray:
         """The real numbers that codes [..., C] stand for, float64. Raises ValueError for codebooks."""

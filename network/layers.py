@@ -11,6 +11,8 @@ import numpy as np
 from golden import platforms, pooling
 from golden.blocks import decoded_scales, spread
 from golden.derive import SCALES, takes
+from golden.formats import Integer
+from golden.quantize import code_range
 from golden.spec import Spec
 from golden.tensors import Operands, decoded_weights, golden, operands
 
@@ -32,6 +34,13 @@ class Quantize:
     quantizer: str = "onnx"
     before: tuple[Step, ...] = ()
     narrow: bool = False
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The least and the largest code: `narrow` leaves out the least of signed integers, the largest of others."""
+        fmt = self.y.fmt
+        narrow = self.narrow and isinstance(fmt, Integer)
+        return code_range(Integer(fmt.width, fmt.signed), narrow=True) if narrow else fmt.code_range
 
     def run(self, x) -> np.ndarray:
         """Codes, int64, of real x [B, ...]. Raises ValueError for NaN."""
@@ -189,7 +198,7 @@ class AveragePool:
     platform: str | None = None
 
     def __post_init__(self):
-        if self.platform is None and not self.x.same(self.y):
+        if self.platform is None and not self.x.equals(self.y):
             raise ValueError(f"layer {self.name}: a mean without a platform has the grid of its inputs")
 
     def run(self, codes) -> np.ndarray:

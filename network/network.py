@@ -31,7 +31,7 @@ class Network:
                 raise ValueError(f"layer {name}: the name is there {names.count(name)} times")
         for layer, grid in zip(self.steps[1:], self.grids, strict=True):
             own = getattr(layer, "x", grid)
-            if not (own is grid or (own and grid and own.same(grid))):
+            if not (own is grid or (own and grid and own.equals(grid))):
                 raise ValueError(f"layer {layer.name}: its codes are {_told(own)}, those before it {_told(grid)}")
 
     @property

@@ -63,9 +63,7 @@ def quantized(grid: Grid, values, positions, spread: Spread, bounds) -> Stages:
 def entry_stages(entry: Quantize, x, values, spread: Spread) -> Stages:
     """Of the network's inputs: x as they come, values as the float32 steps before the quantizer leave them."""
     if isinstance(entry.y.fmt, Integer):
-        lo, hi = entry.y.fmt.code_range
-        bounds = (lo + (entry.narrow and entry.y.fmt.signed), hi - (entry.narrow and not entry.y.fmt.signed))
-        yield from quantized(entry.y, values, np.rint(values / np.float64(entry.y.scale)), spread, bounds)
+        yield from quantized(entry.y, values, np.rint(values / np.float64(entry.y.scale)), spread, entry.bounds)
         yield "rule", entry.fake(x)
     else:
         yield "rounding", entry.fake(x)

@@ -76,7 +76,7 @@ class Codes(Flow):
             self._quantize_steps(grid)
         elif self.waiting is not None:
             self.finish(self.waiting, grid)
-        elif self.grid is None or grid.fmt != self.kind or not _same(grid, self.grid):
+        elif self.grid is None or grid.fmt != self.kind or not grid.same_steps(self.grid):
             self.after = []
             self._quantize_steps(grid)
         self.real, self.kind = False, grid.fmt
@@ -204,10 +204,10 @@ class Codes(Flow):
 
     def _narrow_entry(self, node, grid, bounds):
         assert self.entry is not None
-        lo, hi = grid.fmt.code_range
-        if bounds not in (None, (lo + grid.fmt.signed, hi - (not grid.fmt.signed))):
+        entry = replace(self.entry, y=grid, narrow=bounds is not None)
+        if bounds not in (None, entry.bounds):
             raise node.refused(f"bounds the network's input to {list(bounds)}, which is no format of integers")
-        self.entry, self.grid = replace(self.entry, y=grid, narrow=bounds is not None), grid
+        self.entry, self.grid = entry, grid
 
     # steps on real numbers
 
@@ -242,7 +242,3 @@ class Codes(Flow):
         if behind and self.grid.scale.ndim:
             raise Unsupported("the model's outputs are maps of real sums with a scale for each channel")
         self.after = [step.ahead_of(behind) for step in self.after]
-
-
-def _same(one, other):
-    return one.zero_point == other.zero_point and one.scale == other.scale

@@ -54,7 +54,7 @@ class Flow:
             self._enter(node, given, [*numbers_of(given), *self.before])
         grid = self.grid
         assert grid is not None
-        if grid.scale != given.scale or grid.zero_point != given.zero_point:
+        if not grid.same_steps(given):
             told = [f"scale {one.scale}, zero point {one.zero_point}" for one in (given, grid)]
             raise node.refused(f"takes codes of {told[0]}, but those before it have {told[1]}")
         return grid

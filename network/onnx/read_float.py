@@ -12,6 +12,7 @@ import onnx
 
 from ..elementwise import Step
 from ..float_network import FloatAveragePool, FloatNetwork, Linear
+from ..layers import BOUNDS
 from ..shapes import MaxPool, Reshape, Transpose, Window
 from ..unsupported import Unsupported, printable, refusing
 from .affine import Affine, batch_norm, folded_after, folded_before, of_steps
@@ -27,7 +28,7 @@ from .tensors import prod
 from .weights import CONV_ATTRIBUTES, GEMM_ATTRIBUTES, Weights, convolution, dense, gemm, row
 from .windows import ATTRIBUTES, pool_window, pooled, two
 
-_BOUNDS = {(0, np.inf): "relu", (0, 6): "relu6"}
+_ACTIVATIONS = {bounds: name for name, bounds in BOUNDS.items() if name != "none"}
 
 
 def read_float(model: onnx.ModelProto) -> FloatNetwork:
@@ -153,8 +154,8 @@ class _Reader:
 
     def bounded(self, node):
         (step,) = BOUNDING[node.operator](node, self)
-        bounds = tuple(float(one) for one in step.operands) or (0, np.inf)
-        self._activate(_BOUNDS.get(bounds), step)
+        bounds = tuple(float(one) for one in step.operands) or BOUNDS["relu"]
+        self._activate(_ACTIVATIONS.get(bounds), step)
 
     def _activate(self, activation, step):
         if self.after:

@@ -7,7 +7,7 @@ between them are the real operators. Formats narrower than ONNX's are kept by Cl
 import numpy as np
 import onnx
 
-from golden.formats import Bipolar, Format, Integer
+from golden.formats import Bipolar, Integer
 
 from ..grid import Grid
 from ..layers import AveragePool, Product, Quantize
@@ -45,7 +45,7 @@ class _Writer:
         if not isinstance(entry, Quantize):
             raise ValueError(f"layer {entry.name}: it has no codes; network.qdq.write_dynamic writes dynamic networks")
         add_steps(self.building, entry.before, entry.name)
-        self.quantize(entry.name, entry.y, entry.y.fmt.code_range if not entry.narrow else _narrow(entry.y.fmt))
+        self.quantize(entry.name, entry.y, entry.bounds)
         for layer in self.network.layers:
             try:
                 self._layer(layer)
@@ -140,7 +140,7 @@ class _Writer:
 
     def _averaged(self, layer):
         """A mean does not leave the codes of its own grid."""
-        if layer.y.fmt == layer.x.fmt and layer.y.scale == layer.x.scale and layer.y.zero_point == layer.x.zero_point:
+        if layer.y.equals(layer.x):
             self._again(layer.name)
         else:
             self.quantize(layer.name, layer.y, layer.y.fmt.code_range)
@@ -211,11 +211,6 @@ class _Writer:
         ]
         where = {"axis": 0} if units.ndim else {}
         return [self.building.aside("DequantizeLinear", given, f"{name}_real", **where)]
-
-
-def _narrow(fmt: Format):
-    lo, hi = fmt.code_range
-    return lo + fmt.signed, hi - (not fmt.signed)
 
 
 def _metadata(network):

@@ -10,6 +10,7 @@ from golden.formats import Integer
 from golden.platforms import activation_code
 
 from ..grid import Grid
+from ..layers import BOUNDS
 from ..shapes import Window
 from ..unsupported import refusing
 from .model import Operator, Tensor
@@ -22,6 +23,7 @@ FUSED = {
     tflite.ActivationFunctionType.RELU6: "relu6",
     tflite.ActivationFunctionType.RELU_N1_TO_1: "relu_n1_to_1",
 }
+_BOUNDS = {**BOUNDS, "relu_n1_to_1": (-1, 1)}
 
 
 @contextmanager
@@ -67,7 +69,7 @@ def grid(operator: Operator, what: str, tensor: Tensor, kinds=("INT8", "INT16"))
 def same_grid(operator: Operator) -> Grid:
     """The grid that input and output share. Raises Unsupported where they do not."""
     x, y = grid(operator, "its input", operator.x), grid(operator, "its output", operator.output)
-    if (x.fmt, x.scale, x.zero_point) != (y.fmt, y.scale, y.zero_point):
+    if not x.equals(y):
         raise operator.refused("must have the same type, scale and zero point at its input and its output")
     return x
 
@@ -83,9 +85,9 @@ def fused(operator: Operator) -> str:
 def bounds(activation: str, y: Grid) -> tuple[int, int]:
     """(least, largest) code that an activation leaves."""
     lo, hi = y.fmt.code_range
-    low, high = {"none": (None, None), "relu": (0, None), "relu6": (0, 6), "relu_n1_to_1": (-1, 1)}[activation]
-    lo = lo if low is None else max(lo, activation_code(low, y.scale, y.zero_point))
-    return lo, hi if high is None else min(hi, activation_code(high, y.scale, y.zero_point))
+    low, high = _BOUNDS[activation]
+    lo = max(lo, activation_code(low, y.scale, y.zero_point)) if low > -np.inf else lo
+    return lo, min(hi, activation_code(high, y.scale, y.zero_point)) if high < np.inf else hi
 
 
 def window(operator: Operator, kernel: tuple[int, int], dilation: tuple[int, int] = (1, 1)) -> Window:
