@@ -25,8 +25,9 @@ from network.onnx.read_float import read_float  # noqa: E402
 from network.onnx.read_qdq import read_qdq  # noqa: E402
 from network.onnx.read_qoperator import read_qoperator  # noqa: E402
 from network.qdq.write import qdq  # noqa: E402
+from network.qonnx.read import read_qonnx  # noqa: E402
 
-READERS = {"float": read_float, "qdq": read_qdq, "qoperator": read_qoperator}
+READERS = {"float": read_float, "qdq": read_qdq, "qoperator": read_qoperator, "qonnx": read_qonnx}
 RUN_ELEMENTS = 1 << 16
 TOLERANCE = 0.1
 COMPARABLE = (1e-6, 1e6)
@@ -173,8 +174,6 @@ def outcome(name: str, content: bytes, seed: int) -> str:
     except DecodeError:
         return "no model"
     kind = flavour(model)
-    if kind not in READERS:
-        return "of QONNX"
     how = {"platform": "onnx-reference"} if kind == "qoperator" and name.startswith("reference") else {}
     try:
         network = READERS[kind](model, **how)

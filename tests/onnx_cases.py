@@ -1,7 +1,8 @@
-"""Sound ONNX models for tests: float ones, QDQ and QOperator."""
+"""Sound ONNX models for tests: float ones, QDQ, QOperator and QONNX."""
 
 import numpy as np
 from onnx_models import Chain, Coded, reference
+from qonnx_models import whole
 
 U8, I8 = np.uint8, np.int8
 
@@ -138,4 +139,5 @@ def models():
         "qdq functions": qdq_functions().model(),
         "reference qoperator": qoperator_cnn("uint8", "int8", True).dequantize().model(),
         "qoperator others": qoperator_others().model(),
+        "qonnx cnn": whole(),
     }

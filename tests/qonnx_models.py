@@ -79,3 +79,15 @@ class Chain:
             )
         imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
         return helper.make_model(graph, opset_imports=imports, ir_version=8)
+
+
+def whole():
+    """A model of every kind of node, to be damaged."""
+    chain = Chain().then("Mul", np.float32(0.5)).quant(0.25, 4, 1)
+    chain.product("Conv", chain.weights(np.ones((3, 2, 2, 2)), np.ones((3, 1, 1, 1)), 3), kernel_shape=[2, 2])
+    chain.batch_norm([1, -1, 0], [0, 1, 2], [1, 1, 1], [1, 2, 3]).then("Relu").quant(0.5, 3, signed=0)
+    chain.then("MaxPool", kernel_shape=[2, 2], strides=[2, 2]).then("Flatten")
+    chain.product("MatMul", chain.constant(np.ones((18, 4), np.float32)))
+    chain.multi_threshold([[1, 2, 3]], out_scale=0.5, out_bias=-0.5).then("Clip", np.float32(-1), np.float32(1))
+    chain.then("Reshape", np.int64([1, 2, 2]))
+    return chain.model((1, 2, 6, 7))

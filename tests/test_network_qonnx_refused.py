@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from qonnx_models import GENERAL, Chain
+from qonnx_models import GENERAL, Chain, whole
 
 from network.qonnx.read import read_qonnx
 from network.unsupported import Unsupported
@@ -247,18 +247,6 @@ def test_inputs_of_other_types():
     with pytest.raises(Unsupported) as error:
         read_qonnx(product().model(VECTOR, kind=TensorProto.DOUBLE))
     assert str(error.value) == "input x must be float32 or integers of 8 or 16 bits, not DOUBLE"
-
-
-def whole():
-    """A model of every kind of node that the fuzzer then damages."""
-    chain = Chain().then("Mul", np.float32(0.5)).quant(0.25, 4, 1)
-    chain.product("Conv", chain.weights(np.ones((3, 2, 2, 2)), np.ones((3, 1, 1, 1)), 3), kernel_shape=[2, 2])
-    chain.batch_norm([1, -1, 0], [0, 1, 2], [1, 1, 1], [1, 2, 3]).then("Relu").quant(0.5, 3, signed=0)
-    chain.then("MaxPool", kernel_shape=[2, 2], strides=[2, 2]).then("Flatten")
-    chain.product("MatMul", chain.constant(np.ones((18, 4), np.float32)))
-    chain.multi_threshold([[1, 2, 3]], out_scale=0.5, out_bias=-0.5).then("Clip", np.float32(-1), np.float32(1))
-    chain.then("Reshape", np.int64([1, 2, 2]))
-    return chain.model((1, 2, 6, 7))
 
 
 def damage(rng, model):

@@ -8,8 +8,8 @@ from golden.platform_table import PLATFORMS
 
 from ..elementwise import Step
 from ..grid import Grid
+from .coded import Coded
 from .codes import Codes
-from .grids import Coded
 from .node import Node
 from .scaling import along_channels
 from .waiting import Function

@@ -14,9 +14,10 @@ import onnx
 from ..grid import Grid
 from ..network import Network
 from .adding import adding
+from .coded import Coded, check_bias, dequantized
 from .codes import Codes
 from .constants import real
-from .grids import BYTES, Coded, activation_grid, check_bias, check_linear, dequantized
+from .grids import BYTES, activation_grid, check_linear
 from .moves import MOVES
 from .node import Node
 from .platform_product import CodedProduct

@@ -11,8 +11,8 @@ import onnx
 from ..network import Network
 from ..unsupported import printable
 from .adding import adding
+from .coded import Coded, coded, unscaled
 from .codes import Codes
-from .grids import Coded, coded, unscaled
 from .node import Node
 from .platform_product import CodedProduct
 from .read_qdq import OPERATORS as QDQ
