@@ -1,6 +1,5 @@
 """Types, scales and zero points of codes in an ONNX model."""
 
-
 import numpy as np
 import onnx
 

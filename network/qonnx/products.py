@@ -8,9 +8,10 @@ from ..onnx.path import Path, told
 from ..onnx.tensors import prod
 from ..onnx.windows import checked, two
 from ..shapes import Window
+from .coded import real_constant
 from .quant_node import DOMAINS
 from .threshold_product import Linear
-from .weights import coded_weights, columns, real_constant
+from .weights import coded_weights, columns
 
 
 def is_product(node: Node) -> bool:
