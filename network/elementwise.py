@@ -100,8 +100,9 @@ def is_rising(step: Step) -> bool:
 
 
 def applied(steps, x) -> np.ndarray:
-    """x after all steps, one after the other, float32."""
-    x = np.asarray(x, np.float32)
+    """x after all steps, one after the other, float32; what that does not hold is infinite."""
+    with np.errstate(over="ignore"):
+        x = np.asarray(x, np.float32)
     for step in steps:
         x = step(x)
     return x

@@ -229,6 +229,14 @@ def test_scores_after_a_batch_norm():
     assert compared(chain, real(rng, 30, 6)) == 30 * 6
 
 
+def test_sums_beyond_float32_are_infinite():
+    """Without a warning: the sums -10 and 10 stand for numbers that float32 does not hold."""
+    chain = Chain().quant(np.float32(2**127), 2).product("MatMul", "w").quant(1, 2)
+    chain.constants.append(onnx.numpy_helper.from_array(np.float32([[5]]), "w"))
+    layer = read_qonnx(chain.model((1, 1))).products[0]
+    assert layer.run([[-2], [0], [1]]).tolist() == [[-2], [0], [1]]
+
+
 def test_labels_are_left_out():
     rng = np.random.default_rng(10)
     chain = last(Chain().quant(0.25, 4), rng, 5)
