@@ -83,7 +83,7 @@ def import_(
     quiet: Quiet = False,
     as_json: Json = False,
 ):
-    """Read a network that others quantized (TFLite; ONNX with QDQ, QOperator or QONNX nodes), to a network folder.
+    """Read a network that others quantized (TFLite; ONNX with QDQ, QOperator, dynamic or QONNX nodes), to a folder.
 
     Example: bittrue import model.tflite --out build/q
     """

@@ -12,6 +12,7 @@ from network.arrays import Array
 from network.float_network import FloatNetwork
 from network.network import Network
 from network.onnx.flavour import flavour
+from network.onnx.read_dynamic import read_dynamic
 from network.onnx.read_float import read_float
 from network.onnx.read_qdq import read_qdq
 from network.onnx.read_qoperator import read_qoperator
@@ -23,8 +24,14 @@ from .errors import InputError, as_input_error
 from .models import is_tflite, read_model_file, read_onnx_model
 
 TFLITE, FLOAT = "TFLite", "float ONNX"
-KINDS = {"float": FLOAT, "qdq": "QDQ ONNX", "qoperator": "QOperator ONNX", "qonnx": "QONNX"}
-READERS: dict[str, Callable] = {"QDQ ONNX": read_qdq, "QOperator ONNX": read_qoperator, "QONNX": read_qonnx}
+KINDS = {"float": FLOAT, "qdq": "QDQ ONNX", "qoperator": "QOperator ONNX", "dynamic": "dynamic ONNX", "qonnx": "QONNX"}
+READERS: dict[str, Callable] = {
+    "QDQ ONNX": read_qdq,
+    "QOperator ONNX": read_qoperator,
+    "dynamic ONNX": read_dynamic,
+    "QONNX": read_qonnx,
+}
+OF_ONE_PLATFORM = (KINDS["dynamic"], KINDS["qonnx"])
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ def quantized_network(file: ModelFile, platform: str | None, array: Array) -> Ne
             f"{file.path} holds real numbers alone; quantize it: bittrue quantize {file.path} --calibration data.npz"
         )
     chosen: dict[str, Any] = {} if platform is None else {"platform": platform}
-    if chosen and file.kind == KINDS["qonnx"]:
+    if chosen and file.kind in OF_ONE_PLATFORM:
         raise InputError(f"platform cannot be chosen for {file.kind}, which says its numbers itself; leave it out")
     with as_input_error(ValueError, prefix=str(file.path)):
         tflite = file.kind == TFLITE

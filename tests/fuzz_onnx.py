@@ -19,15 +19,21 @@ from fuzzing import check_line, hunt  # noqa: E402
 from onnx_cases import models  # noqa: E402
 from onnx_models import reference  # noqa: E402
 
+from network.dynamic import RealEntry  # noqa: E402
 from network.float_network import FloatNetwork  # noqa: E402
 from network.onnx.flavour import flavour  # noqa: E402
+from network.onnx.read_dynamic import read_dynamic  # noqa: E402
 from network.onnx.read_float import read_float  # noqa: E402
 from network.onnx.read_qdq import read_qdq  # noqa: E402
 from network.onnx.read_qoperator import read_qoperator  # noqa: E402
 from network.qdq.write import qdq  # noqa: E402
+from network.qdq.write_dynamic import dynamic_onnx  # noqa: E402
 from network.qonnx.read import read_qonnx  # noqa: E402
 
-READERS = {"float": read_float, "qdq": read_qdq, "qoperator": read_qoperator, "qonnx": read_qonnx}
+READERS = {
+    **{"float": read_float, "qdq": read_qdq, "qoperator": read_qoperator, "qonnx": read_qonnx},
+    "dynamic": read_dynamic,
+}
 RUN_ELEMENTS = 1 << 16
 TOLERANCE = 0.1
 COMPARABLE = (1e-6, 1e6)
@@ -185,7 +191,7 @@ def outcome(name: str, content: bytes, seed: int) -> str:
 
 def check_runs(network, model, exact) -> str:
     """Three examples, if small, go through as they do in the evaluator, if it takes them; else in one line."""
-    products = network.linears if isinstance(network, FloatNetwork) else network.products
+    products = network.linears if isinstance(network, FloatNetwork) else network.on_arrays
     weights = [layer.w if isinstance(network, FloatNetwork) else layer.arrays["w"] for layer in products]
     if int(np.prod(network.shape)) > RUN_ELEMENTS or sum(w.size for w in weights) > RUN_ELEMENTS:
         return "read, large"
@@ -195,7 +201,7 @@ def check_runs(network, model, exact) -> str:
         with np.errstate(all="ignore"):
             found = network.run(x)
         if not isinstance(network, FloatNetwork):
-            qdq(network)
+            (dynamic_onnx if isinstance(network.entry, RealEntry) else qdq)(network)
     except ValueError as error:
         check_line(error)
         return "read, refused to run"

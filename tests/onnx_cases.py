@@ -1,6 +1,7 @@
 """Sound ONNX models for tests: float ones, QDQ, QOperator and QONNX."""
 
 import numpy as np
+from onnx import helper
 from onnx_models import Chain, Coded, reference
 from qonnx_models import whole
 
@@ -130,6 +131,34 @@ def qoperator_others():
     return chain.add("Mul", np.float32(0.001)).add("Add", reals(44, 4))
 
 
+def dynamic_product(chain, operator, w, scale, point=None, name="p", **attributes):
+    """DynamicQuantizeLinear, a product of codes, and their scales, as onnxruntime's quantize_dynamic puts them."""
+    a, a_scale, a_point, scales = (f"{name}_{one}" for one in ("a", "a_scale", "a_point", "scales"))
+    put = chain.nodes.append
+    put(helper.make_node("DynamicQuantizeLinear", [chain.last], [a, a_scale, a_point], name=f"{name}_quantize"))
+    put(helper.make_node("Mul", [a_scale, chain.constant(np.asarray(scale, np.float32))], [scales], name=scales))
+    chain.last = a
+    chain.add(operator, w, a_point, *([] if point is None else [point]), name=name, **attributes)
+    return chain.add("Cast", to=1, name=f"{name}_cast").add("Mul", scales, name=f"{name}_scaled")
+
+
+def dynamic_cnn(kind="int8"):
+    """Convolutions, one of them depthwise, pools, dense layers; weights with zero points that differ where uint8."""
+    chain, point = Coded((3, 9, 8), 7), np.asarray(0 if kind == "int8" else 120, kind)
+    chain.add("Mul", np.float32(2))
+    w = chain.codes((4, 3, 3, 2), kind)
+    dynamic_product(chain, "ConvInteger", w, 0.01, point, "conv", pads=[1, 0, 0, 1], strides=[2, 1])
+    chain.add("Add", reals(50, 1, 4, 1, 1)).add("Relu").add("MaxPool", kernel_shape=[2, 2], name="max")
+    dynamic_product(chain, "ConvInteger", chain.codes((8, 1, 2, 2), kind), 0.02, point, "apart", group=4)
+    chain.add("Clip", np.float32(0), np.float32(6)).add("Flatten", name="flat")
+    k = reference(chain.model(), reals(51, 1, 3, 9, 8)).shape[1]
+    points = np.zeros(5, kind) if kind == "int8" else chain.codes(5, kind)
+    dynamic_product(chain, "MatMulInteger", chain.codes((k, 5), kind), 0.01 + np.arange(5) / 300, points, "fc1")
+    chain.add("Add", reals(52, 5)).add("Relu")
+    dynamic_product(chain, "MatMulInteger", chain.codes((5, 4), kind), 0.03, point, "fc2")
+    return chain.add("Softmax", axis=-1).model()
+
+
 def models():
     """All of them by name; those whose name starts with "reference" the evaluator runs as a platform does."""
     return {
@@ -140,4 +169,5 @@ def models():
         "reference qoperator": qoperator_cnn("uint8", "int8", True).dequantize().model(),
         "qoperator others": qoperator_others().model(),
         "qonnx cnn": whole(),
+        "dynamic cnn": dynamic_cnn(),
     }

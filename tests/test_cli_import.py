@@ -9,6 +9,7 @@ import pytest
 from commands import command, done, refusal, tree
 from network_cases import same
 from network_files import examples, write_files
+from onnx_cases import dynamic_cnn
 from qonnx_models import Chain as QonnxChain
 from test_network_onnx_quantized import qoperator_cnn
 from tflite_cases import Maker
@@ -18,6 +19,7 @@ from bittrue.costs import costs
 from bittrue.network_folder import open_network
 from bittrue.network_report import cost_json
 from network.arrays import Array
+from network.onnx.read_dynamic import read_dynamic
 from network.onnx.read_qdq import read_qdq
 from network.onnx.read_qoperator import read_qoperator
 from network.qonnx.read import read_qonnx
@@ -87,6 +89,21 @@ def test_qoperator(here):
         assert same(open_network(Path("q")).network, Array().placed(read_qoperator(model, **more)))
 
 
+def test_dynamic(here):
+    """To a folder, and back from the model in it."""
+    done("quantize", "model.onnx", "--calibration", "data.npz", "--activation-range", "dynamic", "--out", "first")
+    model, x = onnx.load("first/model.onnx"), examples(30, seed=5)["x"]
+    assert "from dynamic ONNX m.onnx" in imported(model, "--rows", "2", "--cols", "3", "--lanes", "5")
+    network = open_network(Path("q")).network
+    assert same(network, Array(rows=2, cols=3, lanes=5).placed(read_dynamic(model)))
+    assert {(one.spec.rows, one.spec.cols, one.spec.lanes) for one in network.on_arrays} == {(2, 3, 5)}
+    assert network.run(x).tolist() == open_network(Path("first")).network.run(x).tolist()
+    assert onnx.load("q/model.onnx").graph.node and open_network(Path("q")).float_model is None
+    assert refusal(here, "quantize", "m.onnx", *QUANTIZE[2:4]) == (
+        "m.onnx is quantized already (dynamic ONNX); read it with bittrue import"
+    )
+
+
 def test_qonnx(here):
     assert "from QONNX m.onnx" in imported(qonnx())
     network = open_network(Path("q")).network
@@ -146,6 +163,9 @@ REFUSALS = {
     ("qonnx.onnx", "--platform", "onnxruntime"): (
         "platform cannot be chosen for QONNX, which says its numbers itself; leave it out"
     ),
+    ("dynamic.onnx", "--platform", "onnxruntime"): (
+        "platform cannot be chosen for dynamic ONNX, which says its numbers itself; leave it out"
+    ),
     ("m.tflite", "--platform", "x"): f"m.tflite: platform must be one of {', '.join(FAMILIES)}, not 'x'",
     ("m.tflite", "--rows", "0"): "layer conv_2d_0: rows must be positive, not 0",
     ("qonnx.onnx", "--lanes", "0"): "layer MatMul_1: lanes must be positive, not 0",
@@ -161,6 +181,7 @@ def test_what_cannot_be_imported_is_told_in_one_line(here, words, message):
     Path("m.tflite").write_bytes(tflite())
     Path("broken.tflite").write_bytes(tflite()[:200])
     Path("qonnx.onnx").write_bytes(qonnx().SerializeToString())
+    onnx.save(dynamic_cnn(), "dynamic.onnx")
     strange = onnx.load("model.onnx")
     strange.graph.node[2].op_type = "RequantShift"
     onnx.save(strange, "strange.onnx")

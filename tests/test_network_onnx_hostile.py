@@ -5,18 +5,19 @@ import onnx
 import pytest
 from fuzz_onnx import outcome
 from onnx import TensorProto, helper, numpy_helper
-from onnx_cases import dense, models, reals
+from onnx_cases import dense, dynamic_product, models, reals
 from onnx_models import Chain, Coded
 
 from network.onnx.flavour import flavour
 from network.onnx.graph import Graph
+from network.onnx.read_dynamic import read_dynamic
 from network.onnx.read_float import read_float
 from network.onnx.read_qdq import read_qdq
 from network.onnx.read_qoperator import read_qoperator
 from network.unsupported import Unsupported, printable
 
 U8, I8 = np.uint8, np.int8
-READERS = {"float": read_float, "qdq": read_qdq, "qoperator": read_qoperator}
+READERS = {"float": read_float, "qdq": read_qdq, "qoperator": read_qoperator, "dynamic": read_dynamic}
 
 
 def fc(shape=(3,)):
@@ -510,9 +511,6 @@ CODED = {
         .model()
     ),
     "QLinearMul q: is not supported in quantized networks": lambda: entry().add("QLinearMul", name="q").model(),
-    "DynamicQuantizeLinear q: is not supported in quantized networks": lambda: (
-        Chain((3,)).add("DynamicQuantizeLinear", name="q").model()
-    ),
     "ConvInteger q: is not supported in quantized networks": lambda: Chain((3,)).add("ConvInteger", name="q").model(),
     "Cast c: takes sums of MatMulInteger, and nothing else": lambda: changed(
         entry().add("Cast", name="c", to=1).model(), lambda g: g.node.append(helper.make_node("QGemm", [], ["z"]))
@@ -532,7 +530,95 @@ CODED["MaxPool m: follows operations on real numbers that fall"] = lambda: (
         .model()
     )
 )(Coded((1, 4, 4), 1).quantize(1, U8(0)).dequantize())
-TABLES = {"graphs": GRAPHS, "float": FLOAT, "coded": CODED}
+
+
+def section(change=lambda nodes: None, operator="MatMulInteger", w=None, scale=0.1, point=None, **attributes):
+    """A model of one product on dynamic codes, its nodes (quantize, scales, product, cast, scaled) after a change."""
+    w = np.ones((3, 2), I8) if w is None else w
+    model = dynamic_product(Chain((3,)), operator, w, scale, point, **attributes).model()
+    change(model.graph.node)
+    return model
+
+
+def at(index, place, name):
+    """Puts another tensor at the input of a node."""
+    return lambda nodes: nodes[index].input.__setitem__(place, name)
+
+
+def twice(name):
+    """One more node that reads a tensor."""
+    return lambda nodes: nodes.append(helper.make_node("Identity", [name], ["more"], name="more"))
+
+
+DYNAMIC = {
+    "DynamicQuantizeLinear q: its output t0 must be read once, not 0 times": lambda: (
+        Chain((3,)).add("DynamicQuantizeLinear", name="q").model()
+    ),
+    "DynamicQuantizeLinear p_quantize: its output p_a must be read once, not 2 times": lambda: section(twice("p_a")),
+    "DynamicQuantizeLinear p_quantize: its output p_a_scale must be read once, not 2 times": lambda: (
+        section(twice("p_a_scale"))
+    ),
+    "DynamicQuantizeLinear p_quantize: its output p_a must go to MatMulInteger or ConvInteger, not Identity p": (
+        lambda: section(lambda nodes: nodes[2].__setattr__("op_type", "Identity"))
+    ),
+    "DynamicQuantizeLinear p_quantize: its output p_a must go to MatMulInteger or ConvInteger, not MatMulInteger p": (
+        lambda: section(lambda nodes: nodes[2].__setattr__("domain", "com.microsoft"))
+    ),
+    "DynamicQuantizeLinear p_quantize: its output p_a_point must be read once, not 0 times": lambda: (
+        section(at(2, 2, ""))
+    ),
+    "MatMulInteger p: must have the zero point of DynamicQuantizeLinear p_quantize as its third input": lambda: (
+        section(lambda nodes: nodes[2].CopyFrom(
+            helper.make_node("MatMulInteger", ["p_a", "c1", "", "p_a_point"], list(nodes[2].output), name="p")
+        ))
+    ),
+    "MatMulInteger p: must take the codes of DynamicQuantizeLinear p_quantize, and their zero point": lambda: (
+        section(lambda nodes: nodes[2].input.__setitem__(slice(0, 2), ["c1", "p_a"]))
+    ),
+    "Mul p_scales: must multiply the scale of activations with a constant": lambda: section(at(1, 1, "p_a_scale")),
+    "Mul p_scaled: must multiply what Cast p_cast and Mul p_scales give": lambda: (
+        section(lambda nodes: (at(4, 1, "c0")(nodes), nodes.append(
+            helper.make_node("Mul", ["p_scales", "c0"], ["aside"], name="aside"))))
+    ),
+    "Cast p_cast: attribute to must be 1, not 11": lambda: (
+        section(lambda nodes: nodes[3].attribute[0].__setattr__("i", 11))
+    ),
+    "MatMulInteger p: has weights [4, 2] for [B, 3]": lambda: section(w=np.ones((4, 2), I8)),
+    "MatMulInteger p: weights c1 must be of type int8 or uint8, not int16": lambda: (
+        section(w=np.ones((3, 2), np.int16))
+    ),
+    "MatMulInteger p: zero point c2 is of type uint8, its codes of int8": lambda: section(point=U8(3)),
+    "MatMulInteger p: attribute alpha is not supported": lambda: section(alpha=1),
+    "ConvInteger p: takes [B, C, H, W] or [B, C, L], not [B, 3]": lambda: section(operator="ConvInteger"),
+    "Mul p_scales: scale c0 must be positive and finite numbers of type float32": lambda: section(scale=[0.1, -1]),
+    "Mul p_scales: has a constant [3] for [B, 2]": lambda: section(scale=[0.1, 1, 1]),
+    "MatMulInteger p: has sums of up to 3570000000, which int32 does not hold": lambda: dynamic_product(
+        Chain((140000,)), "MatMulInteger", np.full((140000, 1), 100, I8), 1
+    ).model(),
+    "MatMulInteger p: has sums of up to 2601000000, which int32 does not hold": lambda: dynamic_product(
+        Chain((40000,)), "MatMulInteger", np.zeros((40000, 1), U8), 1, U8(255)
+    ).model(),
+    "MatMul m: is not supported in networks of dynamic quantization": lambda: (
+        dynamic_product(Chain((3,)), "MatMulInteger", np.ones((3, 2), I8), 1)
+        .add("MatMul", reals(1, 2, 2), name="m").model()
+    ),
+    "DynamicQuantizeLinear q_quantize: follows mul, which only elementwise operators may": lambda: dynamic_product(
+        dynamic_product(Chain((3,)), "MatMulInteger", np.ones((3, 2), I8), 1).add("Mul", np.float32(2)),
+        "MatMulInteger", np.ones((2, 2), I8), 1, name="q",
+    ).model(),
+    "Softmax s: stands before all products": lambda: (
+        dynamic_product(Chain((3,)).add("Softmax", name="s"), "MatMulInteger", np.ones((3, 2), I8), 1).model()
+    ),
+    "AveragePool a: attribute count_include_pad must be 0 where there is padding": lambda: dynamic_product(
+        Chain((1, 4, 4)).add(
+            "AveragePool", name="a", kernel_shape=[2, 2], pads=[1, 1, 0, 0], count_include_pad=1
+        ), "ConvInteger", np.ones((1, 1, 1, 1), I8), 1,
+    ).model(),
+    "Identity more: branches off where DynamicQuantizeLinear p_quantize reads too; networks must be chains": lambda: (
+        section(twice("x"))
+    ),
+}  # fmt: skip
+TABLES = {"graphs": GRAPHS, "float": FLOAT, "coded": CODED, "dynamic": DYNAMIC}
 
 
 @pytest.mark.parametrize(("table", "message"), [(name, one) for name, table in TABLES.items() for one in table])

@@ -14,7 +14,9 @@ need("onnx", "onnxruntime")
 import oracle_quantize_static as static  # noqa: E402
 import small_networks  # noqa: E402
 import test_network_write_dynamic as written  # noqa: E402
+from onnx_cases import dynamic_cnn  # noqa: E402
 
+from network.onnx.read_dynamic import read_dynamic  # noqa: E402
 from network.qdq.write_dynamic import dynamic_onnx  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -62,6 +64,38 @@ def test_an_mlp(seed, per_channel, tmp_path):
         assert y.tolist() == exact.run(None, {"x": x})[0].tolist()
         # its fused operators multiply and add in one step: a code may be another one
         assert np.abs(y - fused.run(None, {"x": x})[0]).max() < np.abs(y).max() / 100
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("weights", ["QInt8", "QUInt8"])
+@pytest.mark.parametrize("make", [static.float_model, static.pooled_model])
+def test_what_quantize_dynamic_makes_is_read(make, weights, per_channel, tmp_path):
+    """Convolutions, pools and dense layers; weights of zero points that differ, too. Each bit up to the mean."""
+    import onnx
+    from onnxruntime import quantization as ort
+
+    onnx.save(make(), tmp_path / "float.onnx")
+    kind = ort.QuantType[weights]
+    ort.quantize_dynamic(tmp_path / "float.onnx", tmp_path / "q.onnx", per_channel=per_channel, weight_type=kind)
+    model = onnx.load(tmp_path / "q.onnx")
+    first = static.up_to(model, next(one.input[0] for one in model.graph.node if one.op_type.endswith("AveragePool")))
+    for seed, spread in enumerate((0.1, 1, 30)):
+        x = static.inputs(300, seed) * np.float32(spread)
+        assert read_dynamic(first).run(x).tolist() == static.run(first, x, fused=False).tolist()
+        y, theirs = read_dynamic(model).run(x), static.run(model, x, fused=False)
+        assert np.abs(y - theirs).max() < 0.02 * np.abs(y).max()
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+def test_products_that_are_read(kind):
+    """Each bit, where there is no mean and no softmax."""
+    model = dynamic_cnn(kind)
+    del model.graph.node[-1]
+    model.graph.output[0].name = model.graph.node[-1].output[0]
+    network = read_dynamic(model)
+    for spread in (0.1, 1, 30):
+        x = np.random.default_rng(3).normal(0.3, spread, (300, 3, 9, 8)).astype(np.float32)
+        assert network.run(x).tolist() == static.run(model, x, fused=False).tolist()
 
 
 WEIGHTS = (*written.UNIFORM, *written.TABLES, *written.BLOCKS)
