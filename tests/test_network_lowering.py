@@ -43,7 +43,9 @@ def test_biases_are_rounded_ties_to_even():
 def test_the_least_scale_is_that_of_the_largest_bias():
     """2**30 units of the sums, whatever its sign."""
     bias = np.array([2.0**20, -3 * 2.0**20], np.float32)
-    assert least_scale(layer(bias), X).tolist() == [2.0**-9, 3 * 2.0**-9]
+    assert least_scale(layer(bias), X, None).tolist() == [2.0**-9, 3 * 2.0**-9]
+    assert least_scale(layer(bias), X, Y).tolist() == [2.0**-9, 3 * 2.0**-9]
+    assert least_scale(layer([0, 2.0**-30]), X, Y).tolist() == [2.0**-64, 2.0**-59]
     scaled = QuantizedWeights(WEIGHTS.spec_fields, WEIGHTS.arrays, Grid(parse("int4"), np.float32(3 * 2.0**-9)))
     assert np.abs(product(layer(bias), scaled, X, Y, Recipe()).arrays["bias"]).max() == 1 << 30
 
@@ -55,7 +57,7 @@ def test_the_largest_bias_is_as_long_as_the_sums():
     assert most_bias(layer([0, 0]), wide, Recipe(weights="mxfp4")) == 2 * (2**32 - 1) * 12
     assert most_bias(layer([0, 0]), wide, Recipe(platform="onnxruntime")) == 1 << 30
     assert most_bias(layer([0, 0]), X, Recipe()) == 1 << 30
-    assert least_scale(layer([3.0, -1.0]), wide, 1 << 33).tolist() == [3.0, 1.0]
+    assert least_scale(layer([3.0, -1.0]), wide, None, 1 << 33).tolist() == [3.0, 1.0]
 
 
 @pytest.mark.parametrize(("scale", "most"), [(0.25, 48), (6 / (0.5 * 10.6), 11), (6 / (0.5 * 10.4), 10)])
@@ -81,6 +83,13 @@ def test_activations_are_bounds_on_codes_where_a_platform_has_none(activation, c
     own = product(layer([0, 0], activation), WEIGHTS, X, Y, Recipe(platform="tflite-micro"))
     assert (own.spec.clip, own.spec.activation) == (None, activation)
     assert found.run(np.array([[255, 3], [3, 255]])).max() <= (clip or (0, 127))[1]
+
+
+def test_zero_points_of_zero_take_no_hardware():
+    even = Grid(parse("int8"), np.float32(0.125))
+    for grid, point in ((Y, True), (even, False)):
+        assert product(layer([0, 0]), WEIGHTS, X, grid, Recipe()).spec.y_zero_point is point
+        assert product(layer([0, 0]), WEIGHTS, grid, Y, Recipe()).spec.a_zero_point is point
 
 
 BIPOLAR = Grid(parse("bipolar"))

@@ -256,6 +256,19 @@ def test_columns_of_next_to_nothing_keep_their_bias():
             assert first.spec.bias.width == 32
 
 
+@pytest.mark.parametrize("tiny", [1e-20, 1e-30])
+def test_channels_that_died_in_training_are_quantized(tiny):
+    """Neither their weights nor their bias give a step of the output; no multiplier is as small as their scale."""
+    w, bias = MLP.layers[0].w.copy(), MLP.layers[0].bias.copy()
+    w[:, 3], bias[3] = tiny, 0
+    network = replace(MLP, layers=(replace(MLP.layers[0], w=w, bias=bias), *MLP.layers[1:]))
+    for name in ("int8", "uint4", "sm4", "pot4", "ternary", "float8_e4m3fn"):
+        quantized = quantize(network, [X], Recipe(weights=name))
+        codes = quantized.products[0].run(quantized.entry.run(X))
+        assert not codes[:, 3].any() and codes.any()
+        assert max(apart(quantized, X).values()) <= 1
+
+
 def test_formats_of_single_layers():
     layers = {"fc2": LayerFormats(weights="mxfp4", activations="uint4"), "fc3": LayerFormats(weights="ternary")}
     quantized = quantize(MLP, [X], Recipe(layers=layers))
@@ -354,6 +367,11 @@ def test_what_is_refused(message):
     with pytest.raises(ValueError) as error:
         quantize(network, [] if x is None else [x], Recipe(**fields))
     assert str(error.value) == message
+
+
+def test_batches_without_examples_are_refused():
+    with pytest.raises(ValueError, match="^calibration batch 1 must hold finite numbers, one at least$"):
+        quantize(MLP, [X, np.zeros((0, 13))], Recipe())
 
 
 def test_exact_sums_of_one_scale_may_be_pooled_and_reshaped():

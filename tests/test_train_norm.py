@@ -141,6 +141,60 @@ def test_gamma_near_zero_leaves_biases_that_fit():
     assert same(module.eval().trace(x), traced(exported, x))
 
 
+def test_columns_without_gamma_and_beta_give_nothing():
+    module, x = normed("uint8")
+    with torch.no_grad():
+        module.chain[0].norm.gamma[:2], module.chain[0].norm.beta[:2] = 0, 0
+    exported = export(module)
+    found = module.eval().trace(x)
+    assert same(found, traced(exported, x))
+    assert not found["fc1"][:, :2].any() and found["fc1"][:, 2:].any()
+
+
+def test_signs_are_those_of_gamma():
+    norm = BatchNorm(np.array([0.0, -1, 2]), np.zeros(3), np.zeros(3), np.ones(3))
+    assert norm.signs().tolist() == [1, -1, 1]
+
+
+def test_signs_take_the_place_of_an_activation():
+    module, x = normed("bipolar")
+    before, layer = module.eval().trace(x)["fc1"], module.chain[0]
+    layer.layer = replace(layer.layer, activation="relu")
+    assert module.trace(x)["fc1"].tolist() == before.tolist() and set(before.ravel()) == {0, 1}
+
+
+def test_platforms_keep_their_rule_behind_batch_norm():
+    rng = np.random.default_rng(7)
+    network = mlp(rng)
+    x, recipe = inputs(rng, network), Recipe(activations="int4", layers=NARROW, platform="tflite-micro")
+    module = trainable(network, [x], recipe, NORMED)
+    exported = export(module)
+    assert {layer.spec.requantize for layer in exported.products} == {"tflite"}
+    assert same(module.eval().trace(x), traced(exported, x))
+
+
+def test_gradients_go_through_factor_and_offset():
+    """Of exact sums s: d/d gamma = sum (s - mean) / deviation, d/d beta = count, d/dw = x * gamma / deviation."""
+    rng = np.random.default_rng(8)
+    network = FloatNetwork("one", (6,), (linear(rng, "fc", 6, 4, "none"),))
+    x = inputs(rng, network, 100)
+    module = trainable(network, [x], Recipe(output=EXACT), Method(batch_norm=("fc",))).eval()
+    layer = module.chain[0]
+    with torch.no_grad():
+        layer.norm.gamma.mul_(1.5)
+    values = torch.from_numpy(module.entry.y.values(module.entry.run(x)).astype(np.float32))
+    module(x).sum().backward()
+    norm, w = layer.norm, layer.quantized()[0]
+    deviation = torch.sqrt(norm.variance + 1e-5)
+    gamma = ((values @ w - norm.mean) / deviation).sum(dim=0)
+    assert torch.allclose(norm.gamma.grad, gamma, rtol=1e-3, atol=1e-3)
+    assert norm.beta.grad.tolist() == [100] * 4
+    inner = torch.ones(6, 4)
+    inner[(layer.weight.abs() == layer.weight.abs().max(dim=0).values)] = 0
+    expected = values.sum(dim=0)[:, None] * norm.gamma / deviation
+    assert torch.allclose(layer.weight.grad * inner, expected * inner, rtol=1e-3, atol=1e-3)
+
+
 def test_statistics_are_of_the_weights_as_they_were():
     """A column whose gamma turns negative keeps mean and variance."""
     rng = np.random.default_rng(4)

@@ -58,7 +58,7 @@ class QuantLinear(nn.Module):
         """Whether outputs are counted thresholds that training finds; a platform has its own rule."""
         if self.y is None or self.recipe.platform is not None or not isinstance(self.norm, BatchNorm):
             return False
-        return isinstance(self.y.fmt, Bipolar) or self.y.fmt.width <= THRESHOLD_BITS
+        return self.y.fmt.width <= THRESHOLD_BITS
 
     def sums(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         """Real sums [B, ..., N] of real activations and weights [K, N]."""
@@ -97,15 +97,15 @@ class QuantLinear(nn.Module):
     def product(self, x: Grid, quantized: QuantizedWeights, folded: Folded) -> Product:
         """The product of these weights, with what follows the sums folded into it.
 
-        Factors near zero are raised to where biases have 2**30 at most.
+        Factors near zero are raised to where biases have 2**30 at most, and multipliers are not too small.
         """
         if self.thresholds:
             return thresholded(self._exact_product(x, quantized), self._real_output(folded))
+        y = self.y and self.y.grid
         if isinstance(self.norm, BatchNorm):
-            least = least_scale(replace(self.layer, bias=numpy(folded.offset)), x)
+            least = least_scale(replace(self.layer, bias=numpy(folded.offset)), x, y)
             scale = np.maximum(quantized.grid.scale * numpy(folded.factor), least + np.finfo(np.float32).tiny)
             quantized = replace(quantized, grid=replace(quantized.grid, scale=scale))
-        y = self.y and self.y.grid
         made = self._made(x, y, quantized, numpy(folded.offset), self.layer.activation)
         if self.y is None or not self.y.narrow:
             return made

@@ -111,7 +111,7 @@ def _trained(layer, quantized, recipe, method, x):
     kind = QuantDepthwise if layer.depthwise else QuantConv2d if layer.window else QuantLinear
     y = None if quantized.spec.output is None else _output(layer, quantized.y, recipe, method)
     norm = batch_norm(layer, x, quantized.y) if layer.name in method.batch_norm else Bias(layer.bias)
-    weights = _weights(layer, quantized.x, recipe, method)
+    weights = _weights(layer, quantized.x, y and quantized.y, recipe, method)
     made = kind(layer, weights, norm, y, recipe, accumulator=method.accumulator)
     if layer.name in method.batch_norm and recipe.scales == POWER_OF_TWO and not made.thresholds:
         rule = f"have at most {THRESHOLD_BITS} bits behind batch norm where scales are powers of two"
@@ -126,9 +126,9 @@ def _output(layer, y, recipe, method):
         raise ValueError(f"layer {layer.name}: {error}") from None
 
 
-def _weights(layer: Linear, x: Grid, recipe: Recipe, method: Method) -> nn.Module:
+def _weights(layer: Linear, x: Grid, y: Grid | None, recipe: Recipe, method: Method) -> nn.Module:
     name = recipe.formats(layer.name)[0]
-    initial = quantized_weights(layer.w, name, recipe, least_scale=least_scale(layer, x))
+    initial = quantized_weights(layer.w, name, recipe, least_scale=least_scale(layer, x, y))
     fmt, in_blocks = initial.grid.fmt, name in NAMED_BLOCKS or "block" in initial.spec_fields
     if method.accumulator is not None:
         return _bounded(layer, initial, x, recipe, method)

@@ -20,6 +20,7 @@ from ..scales import POWER_OF_TWO
 from .recipe import Recipe
 
 MOST_BIAS = 1 << 30
+LEAST_UNIT = 2.0**-62  # multipliers take half of it
 RELU6 = 6
 LEAST_BITS = 32
 _BIAS_BITS = {"int32": 32, "required32": 32, "required48": 48}
@@ -39,9 +40,13 @@ def most_bias(layer: Linear, x: Grid, recipe: Recipe) -> int:
     return max(MOST_BIAS, len(layer.w) * a * w)
 
 
-def least_scale(layer: Linear, x: Grid, most=MOST_BIAS) -> np.ndarray:
-    """The scales [N] of the weights at which biases, in units of the sums, are `most` at most."""
-    return np.abs(layer.bias.astype(np.float64)) / (np.float64(x.scale) * most)
+def least_scale(layer: Linear, x: Grid, y: Grid | None, most=MOST_BIAS) -> np.ndarray:
+    """The scales [N] of the weights at which biases are `most` units of the sums at most.
+
+    And such a unit 2**-62 steps of the outputs on grid y at least, where there is one.
+    """
+    least = np.abs(layer.bias.astype(np.float64)) / (np.float64(x.scale) * most)
+    return least if y is None else np.maximum(least, LEAST_UNIT * np.float64(y.scale) / np.float64(x.scale))
 
 
 def product(layer: Linear, weights: QuantizedWeights, x: Grid, y: Grid | None, recipe: Recipe) -> Product:

@@ -87,7 +87,7 @@ def _quantized(layer, x, y, data, recipe):
         return _pool(layer, x, x if y is None else y, recipe)
     if not isinstance(layer, Linear):
         return layer
-    weights = _weights(layer, x, recipe)
+    weights = _weights(layer, x, y, recipe)
     if "adaround" in recipe.corrections:
         weights = adaptively_rounded(layer, weights, data.inputs, data.values(x), seed=recipe.seed)
     if "bias" in recipe.corrections:
@@ -95,8 +95,8 @@ def _quantized(layer, x, y, data, recipe):
     return _product(layer, weights, x, y, recipe)
 
 
-def _weights(layer, x, recipe):
-    least = 0 if x is None else least_scale(layer, x, most_bias(layer, x, recipe))
+def _weights(layer, x, y, recipe):
+    least = 0 if x is None else least_scale(layer, x, y, most_bias(layer, x, recipe))
     try:
         return quantized_weights(layer.w, recipe.formats(layer.name)[0], recipe, least_scale=least)
     except ValueError as error:
