@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import small_networks
 
+from golden.formats import parse
 from network.float_network import Linear
+from network.grid import Grid
+from network.quantized_weights import QuantizedWeights
 from network.quantizing import adaround
 from network.quantizing.adaround import adaptively_rounded
 from network.quantizing.neighbours import next_codes
@@ -61,6 +64,19 @@ def test_neighbours_of_each_code(name):
         nearest = np.where(beyond, every, np.inf * direction)
         expected = nearest.min(axis=0) if direction > 0 else nearest.max(axis=0)
         assert found.tolist() == np.where(np.isfinite(expected), expected, own).tolist()
+
+
+def test_neighbours_at_the_ends_and_at_zero():
+    """Fixed point takes the least code, which other signed integers leave out; zero has no sign."""
+    for name, scale, codes, below, above in (
+        ("q1.4", 2.0**-4, [-16, -15, 15], [-16, -15, 14], [-15, -14, 15]),
+        ("int4", 1.0, [-8, -7, 7], [-8, -7, 6], [-7, -6, 7]),
+        ("sm4", 1.0, [9, 0, 1, 15], [10, 9, 0, 15], [0, 1, 2, 14]),
+    ):
+        fmt = parse(name)
+        weights = QuantizedWeights({"weights": fmt}, {"w": np.array([codes]).T}, Grid(fmt, np.float32(scale)))
+        found = [next_codes(weights, direction)[:, 0].tolist() for direction in (-1, 1)]
+        assert found == [below, above], name
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -245,6 +245,15 @@ def test_groups_of_other_levels_are_near_those_of_a_scale_of_any_value(name, sca
     assert np.abs(found - w)[there].sum() <= np.abs(apart - w)[there].sum() * worst + 1e-9
 
 
+@pytest.mark.parametrize("name", ["ternary", "bipolar"])
+def test_means_of_short_groups_are_of_what_they_hold(name):
+    """The last group has 5 weights: what fills it does not count."""
+    w = weights() + np.float32(0.01)
+    found = real(quantized_weights(w, name, Recipe(granularity="group", group=GROUP)))
+    expected = by_hand(w, "group", {"ternary": hand.ternary, "bipolar": hand.bipolar}[name])
+    assert found == pytest.approx(expected, rel=2.0**-10)
+
+
 def test_errors_shrink_with_width_and_with_finer_parts():
     w = np.random.default_rng(3).normal(0, 0.1, (64, 12)).astype(np.float32)
     w *= np.random.default_rng(4).uniform(0.1, 2, (1, 12)).astype(np.float32)

@@ -99,6 +99,36 @@ def test_exact_quotients_do_not_pass_the_bound():
             assert np.abs(weights(torch.from_numpy(w))[1].arrays["w"]).sum() <= 16
 
 
+def test_columns_of_zeros_stay_zeros():
+    w = np.random.default_rng(4).normal(0, 1, (10, 3)).astype(np.float32)
+    w[:, 1] = 0
+    weights = BoundedWeights(quantized_weights(w, "int8", Recipe()), Recipe(), w, 200)
+    values, quantized = weights(torch.from_numpy(w))
+    assert not quantized.arrays["w"][:, 1].any() and values[:, 1].tolist() == [0] * 10
+    assert quantized.arrays["w"][:, [0, 2]].any(axis=0).all()
+
+
+def test_steps_have_the_gradient_of_lsq():
+    """Below the bound: the sum over a column of level - w / step, by 1 / sqrt(count * 7)."""
+    w = np.random.default_rng(5).normal(0, 1, (20, 3)).astype(np.float32)
+    weights = BoundedWeights(quantized_weights(w, "int4", Recipe()), Recipe(), w, 10_000)
+    with torch.no_grad():
+        weights.step.growth.fill_(0.3)
+    values, quantized = weights(torch.from_numpy(w))
+    values.sum().backward()
+    step = quantized.grid.scale.astype(np.float64)
+    each = quantized.arrays["w"] - w / step
+    expected = step * each.sum(axis=0) / np.sqrt(20 * 7)
+    assert weights.step.growth.grad.numpy() == pytest.approx(expected, rel=1e-3, abs=1e-4)
+
+
+def test_a_network_adds_up_the_penalties_of_its_layers():
+    module, _ = trained(10, "norm")
+    terms = [float(layer.weights.penalty().detach()) for layer in module.chain]
+    assert len(terms) == 3 and min(terms) > 0
+    assert float(module.penalty().detach()) == pytest.approx(sum(terms))
+
+
 def test_the_penalty_is_what_lies_beyond_the_bound():
     w = np.full((8, 1), 1.0, np.float32)
     initial = quantized_weights(w, "int8", Recipe())

@@ -28,6 +28,7 @@ METHODS = [
     (dict(step_gradient="ste"), "step_gradient must be one of lsq, pact, not 'ste'"),
     (dict(bound="l2"), "bound must be one of norm, centered, not 'l2'"),
     (dict(accumulator=1), "accumulator must be 2 to 63 bits, not 1"),
+    (dict(accumulator=64), "accumulator must be 2 to 63 bits, not 64"),
 ]
 
 
@@ -36,6 +37,10 @@ def test_methods_that_are_none(fields, message):
     with pytest.raises(ValueError) as raised:
         Method(**fields)
     assert str(raised.value) == message
+
+
+def test_accumulators_of_2_to_63_bits():
+    assert [Method(accumulator=bits).accumulator for bits in (2, 63)] == [2, 63]
 
 
 @pytest.mark.parametrize("field", ["batch_norm", "narrow"])
@@ -61,6 +66,17 @@ def test_narrow_outputs():
     assert module.trace(x)["fc3"].min() == -127
     zero_point = module.chain[2].y.zero_point
     assert module.chain[2].y.bounds("none") == (-127 - zero_point, 127 - zero_point)
+
+
+def test_narrow_outputs_keep_the_bounds_of_an_activation():
+    """A platform without activations has them as a clip of codes."""
+    rng = np.random.default_rng(1)
+    network = mlp(rng)
+    x = inputs(rng, network)
+    recipe = Recipe(activations="int8", symmetric=True, platform="tosa")
+    module = trainable(network, [x], recipe, Method(narrow=("fc1", "fc3")))
+    assert [layer.spec.clip for layer in export(module).products] == [(0, 127), (0, 127), (-127, 127)]
+    assert module.trace(x)["fc1"].min() == 0
 
 
 def test_ranges_that_come_with_the_data_are_not_learned():

@@ -59,7 +59,7 @@ class BoundedWeights(nn.Module):
 
     def _most(self):
         """log2 of the largest norm [N]."""
-        return torch.log2(self.step() * max(self.bound, 1) * _MARGIN)
+        return torch.log2(self.step() * self.bound * _MARGIN)
 
     def penalty(self) -> torch.Tensor:
         """How far t lies beyond what the bound lets through, summed: a term of the loss (A2Q, equation 20)."""
