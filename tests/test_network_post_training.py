@@ -12,8 +12,11 @@ from golden.platform_table import PLATFORMS
 from network.elementwise import Step
 from network.float_network import FloatAveragePool, FloatNetwork, Linear
 from network.layers import Product
+from network.quantizing.adaround import adaptively_rounded
+from network.quantizing.correction import bias_corrected
 from network.quantizing.post_training import quantize, quantizer
 from network.quantizing.recipe import LayerFormats, Recipe
+from network.quantizing.weights import quantized_weights
 from network.shapes import Reshape, Transpose, Window
 
 MLP = small_networks.mlp(np.random.default_rng(1))
@@ -176,6 +179,8 @@ def test_a_convolutional_network_on_a_platform(name):
     quantized = quantize(network, [MAPS], recipe)
     assert max(apart(quantized, MAPS).values()) <= 1
     assert relative(quantized, network, MAPS) < 0.06
+    pool = quantized.layers[4:5]
+    assert [layer.y is layer.x for layer in pool] == ([name != "onnxruntime"] if pool else [])
     kinds = {layer.spec.requantize for layer in quantized.products}
     assert kinds == {platforms.platform(name).scaling if name != "qonnx" else "thresholds"}
 
@@ -301,6 +306,24 @@ def test_all_corrections_together_are_deterministic():
     assert any((one.arrays["w"] != other).any() for one, other in zip(first.products, plain, strict=True))
 
 
+@pytest.mark.parametrize("correction", ["adaround", "bias"])
+def test_corrections_take_what_quantized_activations_stand_for(correction):
+    """Of two bits, so that it matters: the first layer as the correction alone makes it of these."""
+    recipe = Recipe(weights="int4", activations="uint2", corrections=(correction,))
+    batches = [X[:50], X[50:]]
+    quantized = quantize(MLP, batches, recipe)
+    first, x = MLP.layers[0], quantized.entry
+    values = [x.y.values(x.run(batch)) for batch in batches]
+    weights = quantized_weights(first.w, "int4", recipe)
+    corrected = [bias_corrected(first, weights, batches, one) for one in (values, batches)]
+    if correction == "adaround":
+        expected = adaptively_rounded(first, weights, batches, values, seed=1).arrays["w"]
+        assert quantized.products[0].arrays["w"].tolist() == expected.tolist() != weights.arrays["w"].tolist()
+    else:
+        steps = [one.bias / (np.float64(x.y.scale) * weights.grid.scale) for one in corrected]
+        assert quantized.products[0].arrays["bias"].tolist() == np.rint(steps[0]).tolist() != np.rint(steps[1]).tolist()
+
+
 def pooled(*more):
     layers = (small_networks.linear(np.random.default_rng(8), "c", 3, 4, window=Window((1, 1))), *more)
     return FloatNetwork("n", (9, 7, 3), layers)
@@ -348,6 +371,9 @@ ERRORS = {
     ),
     "layer t: exact sums of a scale per column keep their last axis; give output a format": (
         pooled(Transpose("t", (0, 3, 1, 2))), {"output": "exact"},
+    ),
+    "layer square: exact sums of a scale per column keep their last axis; give output a format": (
+        FloatNetwork("n", (4, 4, 3), (pooled().layers[0], Transpose("square", (0, 3, 1, 2)))), {"output": "exact"},
     ),
     "layer r: exact sums of a scale per column keep their last axis; give output a format": (
         pooled(Reshape("r", (-1,))), {"output": "exact"},

@@ -35,8 +35,9 @@ def test_real_numbers_are_float64():
     assert layer.real_sums(x).tolist() == [[0.75 * (1 + 2.0**-40) + 0.125, -1.75 * (1 + 2.0**-40)]]
     assert layer.fake(x).tolist() == layer.real_sums(x).tolist()
     assert mean(Window((1, 2)), x.reshape(1, 1, 3, 1)).ravel().tolist() == [(1 + 2.0**-40) / 2, 0.0]
-    wide = Product("p", layer.spec, {"w": W, "bias": [3, 0]}, Grid(INT8, np.float32(0.1), 3), layer.w, layer.y)
-    assert wide.real_bias.tolist() == [3 * (float(np.float32(0.1)) * 0.25), 0.0]
+    x, w = Grid(INT8, np.float32(0.1), 3), Grid(INT4, np.float32(0.3))
+    other = Product("p", layer.spec, {"w": W, "bias": [3, 0]}, x, w, layer.y)
+    assert other.real_bias.tolist() == [3 * (float(np.float32(0.1)) * float(np.float32(0.3))), 0.0]
 
 
 def test_sums_in_float32_leave_as_they_are():

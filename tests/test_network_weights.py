@@ -11,6 +11,7 @@ from golden.spec import Spec
 from network.grid import Grid
 from network.layers import Product
 from network.quantizing.recipe import Recipe
+from network.quantizing.weight_range import clipped, levels
 from network.quantizing.weights import quantized_weights
 from network.quantizing.weights_levels import nearest_codes
 
@@ -296,6 +297,24 @@ def test_ranges_are_those_of_golden(method):
             lo, hi = ranges.entropy([w[:, n]], 256, 8)
         assert found.grid.scale[n] == np.float32(np.float32(max(-lo, hi)) / np.float32(7))
         assert (method == "entropy") or max(-lo, hi) < np.abs(w[:, n]).max()
+
+
+def test_symmetric_ranges_reach_as_far_on_both_sides():
+    """Tails of other lengths: golden's range of each column, its larger magnitude on both sides."""
+    w = np.random.default_rng(8).standard_t(3, (64, 6)).astype(np.float32)
+    w = np.where(w < 0, 3 * w, w)
+    recipe = Recipe(weight_range="percentile", percent=90.0, bins=128)
+    found, lengths = clipped(w, recipe, None, symmetric=True, width=4), set()
+    for n in range(6):
+        lo, hi = ranges.percentile([w[:, n]], 90.0, 128, symmetric=True)
+        lengths.add(lo == -hi)
+        most = np.float32(max(-lo, hi))
+        assert found[:, n].tolist() == np.clip(w[:, n], -most, most).tolist()
+    assert False in lengths
+
+
+def test_entropy_compares_two_levels_at_least_and_128_at_most():
+    assert [levels(width) for width in (1, 2, 3, 7, 8, 9, 16)] == [2, 2, 4, 64, 128, 128, 128]
 
 
 def test_scales_that_are_powers_of_two():

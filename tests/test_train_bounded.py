@@ -142,6 +142,7 @@ def test_the_penalty_is_what_lies_beyond_the_bound():
 REFUSED = [
     ("int4", 4, "layer fc: accumulator must hold one product of uint8, not 4 bits"),
     ("ternary", 16, "layer fc: accumulators bound weights of signed integers without blocks, not ternary"),
+    ("uint4", 16, "layer fc: accumulators bound weights of signed integers without blocks, not uint4"),
     ("mxint8", 16, "layer fc: accumulators bound weights of signed integers without blocks, not q2.6"),
 ]
 

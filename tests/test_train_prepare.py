@@ -105,6 +105,7 @@ def test_steps_are_learned_as_the_recipe_lets_them():
     real, power = step_of(grid, Recipe()), step_of(grid, Recipe(scales="power_of_two"))
     fixed = step_of(Grid(parse("q2.2"), np.float32(0.25)), Recipe())
     assert (type(real), type(power), type(fixed)) == (Step, PowerStep, FixedStep)
+    assert type(step_of(Grid(parse("float8_e4m3fn"), np.float32(0.25)), Recipe())) is Step
     for step in (real, power, fixed):
         assert torch.equal(step(), step.initial)
         with torch.no_grad():
