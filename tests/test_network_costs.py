@@ -10,6 +10,7 @@ from golden.formats import parse
 from golden.spec import Spec
 from network.costs import Charge, Memory, layer_costs, memory, memory_bits, memory_charges, total
 from network.float_network import FloatAveragePool, FloatNetwork
+from network.dynamic import RealEntry, RealExit
 from network.grid import Grid
 from network.layers import AveragePool, Dequantize, Product, Quantize, sum_grid
 from network.network import Network
@@ -17,7 +18,7 @@ from network.quantizing.post_training import quantize
 from network.quantizing.recipe import LayerFormats, Recipe
 from network.shapes import MaxPool, Reshape, Window
 
-INT4, INT8, UINT8 = parse("int4"), parse("int8"), parse("uint8")
+INT4, INT8, UINT8, UINT3 = parse("int4"), parse("int8"), parse("uint8"), parse("uint3")
 
 
 def product(name, depth, columns, x=INT8, weights=INT8, window=None, **fields):
@@ -48,6 +49,10 @@ MEMORIES = {
     "a table": (
         SCALED | dict(table=tuple(range(16)), table_input=INT4),
         Memory(weights=240, parameters=5 * 42, table=16 * 8),
+    ),
+    "a table of few bits": (
+        SCALED | dict(output=UINT3, table=tuple(range(8)) * 2, table_input=INT4),
+        Memory(weights=240, parameters=5 * 42, table=16 * 3),
     ),
     "sparse": (dict(array="matrix_vector", sparsity="2:4", rows=1, lanes=2), Memory(weights=5 * 4 * (8 + 2))),
 }
@@ -122,6 +127,12 @@ def test_pools_before_the_first_product_belong_to_it():
     last = product("last", 8, 3)
     made = Network("n", (4, 4, 2), entry, (pool, Reshape("flat", (-1,)), last), Dequantize("out", last.y))
     assert memory_charges(made) == (Charge(8 * 3 * 8, 4 * 4 * 2 * 8 + 8 * 8),)
+
+
+def test_real_numbers_have_32_bits():
+    pool = MaxPool("max", Window((2, 2), stride=(2, 2)))
+    made = Network("n", (4, 6, 3), RealEntry("in"), (pool,), RealExit("out"))
+    assert [(one.read, one.written) for one in layer_costs(made)] == [(32 * 72, 32 * 18)]
 
 
 def test_the_trained_network():

@@ -8,7 +8,7 @@ from golden.block_formats import NAMED_BLOCKS
 from golden.formats import parse
 from golden.tensors import accumulators
 from network.dynamic import DynamicProduct, RealEntry, RealExit
-from network.dynamic_activations import taken
+from network.dynamic_activations import spec_fields, taken
 from network.elementwise import Step
 from network.float_network import FloatAveragePool, FloatNetwork, Linear
 from network.grid import Grid
@@ -58,6 +58,33 @@ def test_scales_are_formed_in_float32():
         found = taken("uint8", x, x.min(), x.max())
         assert found.scale == scale
         assert found.arrays["a_zero_point"] == int(np.rint(np.clip(np.float32(0) - lo / scale, 0, 255)))
+
+
+def test_formats_by_name():
+    for name, point in (("int8", False), ("uint8", True), ("int2", False), ("uint2", True)):
+        assert spec_fields(name) == {"activations": parse(name), "a_zero_point": point}
+    assert spec_fields("float8_e5m2") == {"activations": parse("float8_e5m2")}
+    for name in ("int1", "uint1", "q2.2", "bipolar"):
+        rule = "dynamic activations must be an integer, a small float or a named block"
+        with pytest.raises(ValueError, match=f"^{rule}, not {name}$"):
+            spec_fields(name)
+
+
+@pytest.mark.parametrize(("lo", "hi"), [(-3.0, 2.0), (-1.0, 7.7)])
+def test_signed_integers_and_floats_have_the_larger_magnitude_on_the_largest_code(lo, hi):
+    x, most = np.array([[lo, 0.3, hi]], np.float32), np.float32(max(-lo, hi))
+    found = taken("int8", x, x.min(), x.max())
+    assert found.scale == np.float32(most / np.float32(127)) and np.abs(found.arrays["a"]).max() == 127
+    assert found.arrays["a"].tolist() == [[round(float(one) / float(found.scale)) for one in x[0]]]
+    small = taken("float8_e4m3fn", x, x.min(), x.max())
+    assert small.scale == np.float32(most / np.float32(448)) and np.abs(small.values).max() == 448 * float(small.scale)
+
+
+def test_floats_of_zero_have_no_sign_and_a_scale_of_one():
+    found = taken("float8_e4m3fn", np.array([[-0.0, 0.0]], np.float32), np.float32(-0.0), np.float32(0))
+    assert (found.scale, found.arrays["a"].tolist(), found.values.tolist()) == (1, [[0, 0]], [[0, 0]])
+    among = taken("float8_e4m3fn", np.array([[-0.0, 1.0]], np.float32), np.float32(0), np.float32(1))
+    assert among.arrays["a"].tolist() == [[0, 0x7E]]
 
 
 def test_batches_have_their_own_ranges():

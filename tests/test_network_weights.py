@@ -297,6 +297,7 @@ def test_ranges_are_those_of_golden(method):
             lo, hi = ranges.entropy([w[:, n]], 256, 8)
         assert found.grid.scale[n] == np.float32(np.float32(max(-lo, hi)) / np.float32(7))
         assert (method == "entropy") or max(-lo, hi) < np.abs(w[:, n]).max()
+    assert (found.arrays["w"].min(), found.arrays["w"].max()) == (-7, 7)
 
 
 def test_symmetric_ranges_reach_as_far_on_both_sides():
@@ -311,6 +312,24 @@ def test_symmetric_ranges_reach_as_far_on_both_sides():
         most = np.float32(max(-lo, hi))
         assert found[:, n].tolist() == np.clip(w[:, n], -most, most).tolist()
     assert False in lengths
+
+
+def test_what_fills_a_short_group_does_not_count_in_its_range():
+    w = np.random.default_rng(9).normal(0, 1, (11, 2)).astype(np.float32)
+    recipe = Recipe(weight_range="percentile", percent=70.0, bins=128, granularity="group", group=8)
+    found = clipped(w, recipe, None, symmetric=False, width=4)
+    for start, end in ((0, 8), (8, 11)):
+        for n in range(2):
+            lo, hi = ranges.percentile([w[start:end, n]], 70.0, 128)
+            assert found[start:end, n].tolist() == np.clip(w[start:end, n], np.float32(lo), np.float32(hi)).tolist()
+
+
+def test_blocks_and_groups_have_powers_of_two_beside_their_scales_where_wanted():
+    w = weights()
+    for name, fields in (("nvfp4", {}), ("sm5", {"granularity": "group", "group": 8, "group_scale": "float8_e4m3fn"})):
+        plain, power = (quantized_weights(w, name, Recipe(scales=one, **fields)) for one in ("real", "power_of_two"))
+        assert (np.frexp(plain.grid.scale)[0], np.frexp(power.grid.scale)[0]) != (0.5, 0.5)
+        assert np.frexp(power.grid.scale)[0] == 0.5 and 1 <= power.grid.scale / plain.grid.scale < 2
 
 
 def test_entropy_compares_two_levels_at_least_and_128_at_most():
@@ -360,6 +379,7 @@ def test_weights_that_are_all_the_same(w, name):
 
 ERRORS = {
     "weights must be a matrix of finite numbers, not of shape [5]": (np.zeros(5), "int8", {}),
+    "weights must be a matrix of finite numbers, not of shape [0, 3]": (np.zeros((0, 3)), "int8", {}),
     "weights must be a matrix of finite numbers, not of shape [1, 1]": (np.array([[np.nan]]), "int8", {}),
     "weights of int1 have no symmetric grid; take bipolar or ternary": (weights(), "int1", {}),
     "weights of q1.7 have one scale, 2**-7, and none for each group": (weights(), "q1.7", {"granularity": "group"}),
@@ -376,6 +396,12 @@ ERRORS = {
     ),
     "group_scale must be an unsigned integer or a float, not int8": (
         weights(), "int4", {"granularity": "group", "group_scale": "int8"},
+    ),
+    "group_scale must be an unsigned integer or a float, not uq4.4": (
+        weights(), "int4", {"granularity": "group", "group_scale": "uq4.4"},
+    ),
+    "groups of uint3 have zero points and need group_scale float16 or bfloat16": (
+        weights(), "uint3", {"granularity": "group", "group_scale": "float8_e4m3fn"},
     ),
     "group_scale must be float16, bfloat16, float8_e8m0fnu or another small float, not uint8": (
         weights(), "ternary", {"granularity": "group", "group_scale": "uint8"},

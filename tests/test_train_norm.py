@@ -11,13 +11,16 @@ need("torch")
 
 import torch  # noqa: E402
 
-from golden.formats import Integer  # noqa: E402
+from golden.formats import Integer, parse  # noqa: E402
 from golden.tensors import golden, operands  # noqa: E402
+from network.elementwise import Step  # noqa: E402
 from network.float_network import FloatNetwork  # noqa: E402
+from network.grid import Grid  # noqa: E402
 from network.quantizing.recipe import EXACT, LayerFormats, Recipe  # noqa: E402
 from train.network import export  # noqa: E402
 from train.norm import BatchNorm  # noqa: E402
 from train.prepare import Method, trainable  # noqa: E402
+from train.thresholds import real_output  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -139,6 +142,14 @@ def test_gamma_near_zero_leaves_biases_that_fit():
     exported = export(module)
     assert np.abs(exported.products[0].arrays["bias"]).max() < 1 << 31
     assert same(module.eval().trace(x), traced(exported, x))
+
+
+@pytest.mark.parametrize(
+    ("activation", "codes"), [("none", [-4, -1, 0, 3, 3]), ("relu", [0, 0, 0, 3, 3]), ("relu6", [0, 0, 0, 2, 2])]
+)
+def test_what_thresholds_stand_for(activation, codes):
+    real = real_output("n", Grid(parse("int3"), np.float32(2.5)), Step("add", (1.0,)), activation)
+    assert real.run(np.array([-99.0, -3.5, -1.0, 6.6, 99.0])).tolist() == codes
 
 
 def test_columns_without_gamma_and_beta_give_nothing():

@@ -8,9 +8,12 @@ need("torch")
 
 import torch  # noqa: E402
 
+from golden.formats import parse  # noqa: E402
 from network.quantizing.recipe import Recipe  # noqa: E402
+from network.quantizing.weights import quantized_weights  # noqa: E402
+from train.steps import level_range  # noqa: E402
 from train.straight_through import LookedUp, OnGrid, Replaced, Sign, lsq, lsq_gain, pact  # noqa: E402
-from train.weights import MeanWeights  # noqa: E402
+from train.weights import MeanWeights, SteppedWeights, TableWeights  # noqa: E402
 
 torch.set_num_threads(1)
 LO, HI = -2, 1
@@ -89,6 +92,45 @@ def test_the_gain_scales_the_gradient_of_the_step_alone():
     assert lsq_gain(100, 4) == 1 / 20
     assert torch.equal(of_x, of_x_too)
     assert torch.allclose(scaled, of_step / 20)
+
+
+def test_the_gain_of_levels_that_end_at_zero_counts_one():
+    assert (lsq_gain(4, 0), lsq_gain(4, 4), lsq_gain(16, 1)) == (0.5, 0.25, 0.25)
+
+
+def test_levels_are_counted_from_the_zero_point():
+    assert level_range(parse("uint4"), 8) == (-8, 7) and level_range(parse("int4")) == (-8, 7)
+
+
+@pytest.mark.parametrize("granularity", ["tensor", "channel"])
+def test_steps_of_weights_have_the_gradient_of_lsq(granularity):
+    """Of each step: level less position inside the levels, level beyond, by 1 / sqrt(count * 7)."""
+    w = np.random.default_rng(6).normal(0, 1, (20, 3)).astype(np.float32)
+    weights = SteppedWeights(quantized_weights(w, "int4", Recipe(granularity=granularity)), Recipe())
+    with torch.no_grad():
+        weights.step.growth.fill_(-0.4)
+    values, quantized = weights(torch.from_numpy(w))
+    values.sum().backward()
+    step, codes = quantized.grid.scale.astype(np.float64), quantized.arrays["w"]
+    position = w / step
+    each = np.where((position > -8) & (position < 7), codes - position, codes)
+    assert (np.abs(position) > 8).any()
+    total, count = (each.sum(), 60) if granularity == "tensor" else (each.sum(axis=0), 20)
+    assert weights.step.growth.grad.numpy() == pytest.approx(step * total / np.sqrt(count * 7), rel=1e-3)
+
+
+def test_tables_of_zeros_and_tables_in_any_order():
+    w = np.random.default_rng(7).normal(0, 1, (20, 3)).astype(np.float32)
+    w[:, 1] = 0
+    weights = TableWeights(quantized_weights(w, "codebook2", Recipe()))
+    with torch.no_grad():
+        weights.tables.copy_(weights.tables.flip(1))
+    values, quantized = weights(torch.from_numpy(w))
+    assert quantized.grid.scale[1] == 1 and not values[:, 1].any()
+    entries = quantized.arrays["w_codebook"] * quantized.grid.scale[:, None]
+    nearest = np.abs(w[:, :, None] - entries).min(axis=-1)
+    assert np.abs(w - values.detach().numpy()) == pytest.approx(nearest, abs=1e-6)
+    assert (np.diff(quantized.arrays["w_codebook"]) >= 0).all()
 
 
 def test_a_shared_step_sums_over_everything():
