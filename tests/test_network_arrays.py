@@ -88,6 +88,16 @@ def test_refusals(message):
     assert str(error.value) == message
 
 
+@pytest.mark.parametrize(("weights", "activations"), [("int4", "uint8"), ("mxfp8_e4m3", "mxfp8_e4m3")])
+def test_layers_of_real_numbers(weights, activations):
+    """Blocks are summed one by one in float32, so that lanes do not matter."""
+    network, x = small(activation_range="dynamic", weights=weights, activations=activations)
+    found = Array(rows=3, cols=5, lanes=8 if weights == "int4" else 2).placed(network)
+    assert [(one.spec.rows, one.spec.cols) for one in found.layers] == [(3, 5)] * 2
+    assert found.layers[0].spec.lanes != network.layers[0].spec.lanes
+    assert found.run(x).tolist() == network.run(x).tolist()
+
+
 def test_an_order_that_stays_is_taken():
     assert Array(lanes=2, rows=3).placed(of_one(**SATURATES)).products[0].spec.rows == 3
     wraps = of_one(accumulator=9, accumulator_overflow="wrap", lanes=2)

@@ -129,6 +129,11 @@ def test_pools_before_the_first_product_belong_to_it():
     assert memory_charges(made) == (Charge(8 * 3 * 8, 4 * 4 * 2 * 8 + 8 * 8),)
 
 
+def test_products_are_counted_at_the_places_of_windows():
+    small = product("conv", 9 * 2, 4, window=Window((3, 3), stride=(2, 1)))
+    assert layer_costs(network([small], (8, 8, 2)))[0].macs == 3 * 6 * 18 * 4
+
+
 def test_real_numbers_have_32_bits():
     pool = MaxPool("max", Window((2, 2), stride=(2, 2)))
     made = Network("n", (4, 6, 3), RealEntry("in"), (pool,), RealExit("out"))

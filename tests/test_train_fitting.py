@@ -91,7 +91,7 @@ def test_each_step_by_hand(count, batch):
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        module = fit(Scaled(), x, labels, epochs=3, batch=batch, rate=0.1, seed=7)
+        module = fit(Scaled().eval(), x, labels, epochs=3, batch=batch, rate=0.1, seed=7)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
