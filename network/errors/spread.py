@@ -22,7 +22,7 @@ class Spread:
 
     def with_(self, values) -> "Spread":
         """With more numbers, all within the range. Raises ValueError for others."""
-        counts = np.histogram(values, BINS, range=(self.lo, self.hi or 1.0))[0]
+        counts = np.histogram(values, BINS, range=(self.lo, self.hi))[0]
         if counts.sum() != np.size(values):
             raise ValueError(f"numbers must lie in [{self.lo}, {self.hi}]")
         return Spread(self.lo, self.hi, self.counts + counts)

@@ -74,7 +74,7 @@ def _checked(network, batches, recipe):
     if not batches and not (recipe.is_dynamic and not DATA & set(recipe.corrections)):
         raise ValueError("calibration needs one batch at least")
     for index, batch in enumerate(batches):
-        if batch.ndim == 0 or batch.shape[1:] != tuple(network.shape):
+        if batch.shape[1:] != tuple(network.shape):
             wanted = ", ".join(map(str, network.shape))
             raise ValueError(f"calibration batch {index} must have shape [B, {wanted}], not {list(batch.shape)}")
         if not batch.size or not np.isfinite(batch).all():
