@@ -422,6 +422,7 @@ def test_scores():
     assert (found.examples, found.correct, found.same_class, found.largest) == (2, 1, 1, 2.0)
     assert np.isclose(found.sqnr, 10 * np.log10(15 / 8))
     assert score(reference_, reference_).sqnr == np.inf and score(outputs, 0 * outputs).sqnr == -np.inf
+    assert score(outputs, reference_, np.array([1, 0, 1, 1])).correct == 2  # labels of more examples
     maps = np.zeros((2, 3, 4))
     assert (
         score(maps, maps, np.array([0, 0])).correct is None

@@ -14,6 +14,7 @@ from onnx_models import Chain
 from tflite_cases import Maker
 
 from bittrue import external_data, models
+from bittrue.errors import InputError
 from bittrue.models import read_onnx_model
 
 QUANTIZE = ("quantize", "model.onnx", "--calibration", "data.npz", "--out", "q")
@@ -91,6 +92,9 @@ def test_tensors_beside_the_model_are_read(here, location):
 SIZES = {
     "beyond": ({"length": 144, "offset": 60}, "its data end at byte 204 of a file of 200 bytes"),
     "length": ({"length": 145}, "its length is 145 where its shape takes 144 bytes"),
+    "short length": ({"length": 143}, "its length is 143 where its shape takes 144 bytes"),
+    "one beyond": ({"length": 144, "offset": 57}, "its data end at byte 201 of a file of 200 bytes"),
+    "longest offset": ({"offset": 10**18}, f"offset must be a number of bytes, not '{10**18}'"),
     "huge offset": ({"offset": 10**17}, f"its data end at byte {10**17 + 144} of a file of 200 bytes"),
     "negative": ({"offset": -1}, "offset must be a number of bytes, not '-1'"),
     "no number": ({"offset": "0x10"}, "offset must be a number of bytes, not '0x10'"),
@@ -120,6 +124,53 @@ def test_data_elsewhere_are_bounded_in_all(here, monkeypatch):
     model = with_external(float_model(), location="w.bin", length=144)
     put(with_external(model, 2, location="w.bin", length=288))
     assert refused(here) == "model.onnx: tensor c2: a model may have at most 200 bytes of data in other files"
+
+
+def test_data_elsewhere_may_fill_a_file_and_the_bound(here, monkeypatch):
+    """To the last byte of the file, and with as many bytes as a model may have."""
+    monkeypatch.setattr(external_data, "MOST_BYTES", 144)
+    Path("w.bin").write_bytes(bytes(56) + W)
+    put(with_external(float_model(), location="w.bin", offset=56, length=144))
+    assert read_onnx_model(Path("model.onnx")) == float_model()
+
+
+def test_what_is_marked_in_one_way_alone_is_found():
+    """Data in another file by the location alone, or by the entries alone."""
+    for changed in ("location", "entries"):
+        model = with_external(float_model(), location="../w.bin")
+        tensor = model.graph.initializer[0]
+        if changed == "location":
+            del tensor.external_data[:]
+        else:
+            tensor.ClearField("data_location")
+        with pytest.raises(InputError) as error:
+            external_data.load_external(model, Path("m.onnx"))
+        assert str(error.value).startswith("m.onnx: tensor c0: its data lie in ")
+
+
+def test_tensors_wherever_a_model_has_some():
+    """In sparse tensors, in lists of attributes, and in lists of graphs."""
+    hidden = helper.make_tensor("hidden", TensorProto.FLOAT, [1], [0.0])
+    hidden.ClearField("float_data")
+    hidden.data_location = TensorProto.EXTERNAL
+    hidden.external_data.add(key="location", value="../w.bin")
+    plain = helper.make_tensor("plain", TensorProto.INT64, [1], [0])
+    sparse = [helper.make_sparse_tensor(*parts, [4]) for parts in ((hidden, plain), (plain, hidden))]
+    inner = helper.make_graph([helper.make_node("Constant", [], ["h"], value=hidden)], "inner", [], [])
+    given = [{"sparse_value": one} for one in sparse]
+    given += [{"many": [plain, hidden]}, {"many": [sparse[0]]}, {"bodies": [inner]}]
+    models_ = []
+    for one in given:
+        model = float_model()
+        model.graph.node.append(helper.make_node("Constant", [], ["h"], **one))
+        models_.append(model)
+    for one in sparse:
+        model = float_model()
+        model.graph.sparse_initializer.append(one)
+        models_.append(model)
+    for model in models_:
+        with pytest.raises(InputError, match="^m.onnx: tensor hidden: its data lie in '../w.bin', outside the mo"):
+            external_data.load_external(model, Path("m.onnx"))
 
 
 @pytest.mark.parametrize(

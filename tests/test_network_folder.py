@@ -126,6 +126,17 @@ def test_integers_lie_in_as_few_bytes_as_they_need(q):
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [("int8", (-128, 127)), ("uint8", (0, 255)), ("int16", (-32768, 32767)), ("uint16", (0, 65535)),
+     ("int32", (-(2**31), 2**31 - 1)), ("uint32", (0, 2**32 - 1)), ("int64", (-(2**31), 2**31))],
+)  # fmt: skip
+def test_the_ends_of_each_kind_of_integers(kind, ends, tmp_path):
+    (tmp_path / "a.npz").write_bytes(network_folder._npz({"a": np.array(ends), "none": np.zeros(0, np.int64)}))
+    found = read_npz(tmp_path / "a.npz")
+    assert (str(found["a"].dtype), found["a"].tolist(), found["none"].size) == (kind, list(ends), 0)
+
+
 def test_names_of_layers_become_names_of_folders():
     names = [
         "fc1",
@@ -262,6 +273,14 @@ TAMPERED = {
     "part elsewhere": (
         change('"layers/b/design.toml" =', '"layers/../../design.toml" ='),
         f"q/network.toml: parts has an entry 'layers/../../design.toml', {PART}",
+    ),
+    "part with more behind": (
+        change('"model.onnx" =', '"model.onnx.txt" ='),
+        f"q/network.toml: parts has an entry 'model.onnx.txt', {PART}",
+    ),
+    "part of a folder above": (
+        change('"layers/b/design.toml" =', '"layers/../design.toml" ='),
+        f"q/network.toml: parts has an entry 'layers/../design.toml', {PART}",
     ),
     "absolute part": (
         change('"model.onnx" =', '"/etc/passwd" ='),
