@@ -57,6 +57,7 @@ def test_the_given_start_stays_where_none_is_better_else_the_least():
 def test_half_a_step_is_rounded_away():
     """-1.49 lies within half a step of -1, 2.4 of 2: of four codes the start -1 loses nothing."""
     assert spread_of([-1.49, 2.4]).start(1.0, 4, 0) == -1
+    assert [spread_of([-1.49, 2.4]).start(1.0, 5, given) for given in (-2, -1)] == [-2, -1]
     assert spread_of([-1.6, 0.4]).start(1.0, 3, 0) == -2
 
 
