@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from golden.formats import parse
-from network.errors.anatomy import Anatomy, LayerErrors, shares
+from network.errors.anatomy import Anatomy, Change, LayerErrors, shares
 from network.errors.exchange import CAUSES, GROUPS, entry_stages, quantized
 from network.errors.histograms import CodeHistogram
 from network.errors.spread import Spread
@@ -22,7 +22,9 @@ def test_causes_belong_to_groups():
         "bias": "weights", "accumulator": "accumulator", "scale": "platform", "rule": "platform",
     }  # fmt: skip
     assert GROUPS == ("rounding", "range", "clipping", "weights", "accumulator", "platform")
-    assert shares([], 0.0) == dict.fromkeys(GROUPS, 0.0)
+    lost = Change("a", "weights", Error.between([1.0], [2.0]), 1.0, 3.0)
+    assert shares([lost], 0.0) == shares([], 1.0) == dict.fromkeys(GROUPS, 0.0)
+    assert shares([lost, lost], 8.0) == dict.fromkeys(GROUPS, 0.0) | {"weights": 0.5}
 
 
 def stages(grid, values, bounds):
