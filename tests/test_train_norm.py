@@ -162,6 +162,17 @@ def test_columns_without_gamma_and_beta_give_nothing():
     assert not found["fc1"][:, :2].any() and found["fc1"][:, 2:].any()
 
 
+def test_exact_sums_without_gamma_and_beta_keep_a_scale():
+    rng = np.random.default_rng(9)
+    network = FloatNetwork("one", (6,), (linear(rng, "fc", 6, 4, "none"),))
+    x = inputs(rng, network)
+    module = trainable(network, [x], Recipe(output=EXACT), Method(batch_norm=("fc",)))
+    with torch.no_grad():
+        module.chain[0].norm.gamma[0], module.chain[0].norm.beta[0] = 0, 0
+    exported = export(module)
+    assert exported.run(x)[:, 0] == pytest.approx(np.zeros(len(x)), abs=1e-30) and exported.run(x)[:, 1:].any()
+
+
 def test_signs_are_those_of_gamma():
     norm = BatchNorm(np.array([0.0, -1, 2]), np.zeros(3), np.zeros(3), np.ones(3))
     assert norm.signs().tolist() == [1, -1, 1]
