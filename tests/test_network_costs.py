@@ -9,8 +9,8 @@ from examples.digits import network as digits
 from golden.formats import parse
 from golden.spec import Spec
 from network.costs import Charge, Memory, layer_costs, memory, memory_bits, memory_charges, total
-from network.float_network import FloatAveragePool, FloatNetwork
 from network.dynamic import RealEntry, RealExit
+from network.float_network import FloatAveragePool, FloatNetwork
 from network.grid import Grid
 from network.layers import AveragePool, Dequantize, Product, Quantize, sum_grid
 from network.network import Network

@@ -67,9 +67,9 @@ def test_narrow_entries_leave_a_code_out(name, ends):
 
 def test_a_network_without_layers_gives_what_enters_it():
     entry = LayerErrors("in", Error.between([1.0], [1.5]))
-    assert Anatomy(1, True, entry, (), ()).output is entry.accumulated
+    assert Anatomy(1, True, True, entry, (), ()).output is entry.accumulated
     layer = LayerErrors("a", Error.between([1.0], [2.0]))
-    assert Anatomy(1, True, entry, (layer,), ()).output is layer.accumulated
+    assert Anatomy(1, True, True, entry, (layer,), ()).output is layer.accumulated
 
 
 def test_histograms_of_16_bits_and_no_more():

@@ -69,7 +69,7 @@ def test_own_numbers_and_real_scales():
 def test_an_average_pool_has_two_grids(platform):
     x, y = Grid(INT8, np.float32(0.5), -7), Grid(parse("uint8"), np.float32(0.2), 9)
     codes = np.random.default_rng(1).integers(-128, 128, (2, 3, 4, 5))
-    layer = AveragePool("a", Window((3, 4)), platform, x, y)
+    layer = AveragePool("a", Window((3, 4)), x, y, platform)
     numbers = np.moveaxis(codes.reshape(2, 12, 5), 1, -1)
     expected = platforms.average_pool(
         platform, numbers, x_scale=0.5, x_zero_point=-7, y_scale=float(np.float32(0.2)), y_zero_point=9,

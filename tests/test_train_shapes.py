@@ -61,7 +61,7 @@ def test_what_moves_codes_moves_values_and_gradients(layer):
 def test_average_pools(platform):
     """Outputs keep the proportion of scales; padding does not count, in gradients neither."""
     y = Grid(parse("int8"), np.float32(0.125), -3) if platform == "onnxruntime" else GRID
-    layer, x = AveragePool("a", POOL, platform, GRID, y), given()
+    layer, x = AveragePool("a", POOL, GRID, y, platform), given()
     found = QuantAveragePool(layer)(x)
     assert found.codes.tolist() == layer.run(x.codes).tolist()
     assert found.values.tolist() == y.values(found.codes).tolist()
