@@ -12,6 +12,7 @@ from tflite_cases import CASES, Maker, expected, real_ends
 from tflite_models import Step, Tensor, chain
 
 from golden import platforms
+from network.arrays import Array
 from network.tflite import products
 from network.tflite.read import FAMILIES, read_tflite
 
@@ -153,7 +154,7 @@ def test_quantizers_are_the_platforms_own():
 
 
 def test_the_array_and_the_names_of_layers():
-    network = read_tflite(CASES["pools"].content, rows=2, cols=3, lanes=5)
+    network = Array(rows=2, cols=3, lanes=5).placed(read_tflite(CASES["pools"].content))
     assert [layer.name for layer in network.layers] == [
         "max_pool_2d_0", "conv_2d_1", "average_pool_2d_2", "max_pool_2d_3", "reshape_4", "reshape_5",
         "fully_connected_6", "softmax_7",

@@ -13,6 +13,7 @@ from simulation import missing, replay_streams, verilog
 from test_network_tflite import recorded
 from tflite_cases import CASES, expected
 
+from network.arrays import Array
 from network.layers import Product
 from network.tflite.read import read_tflite
 from sim.replay import build_bench
@@ -40,7 +41,7 @@ def through_icarus(network, codes, folder):
 @pytest.mark.parametrize("name", SAMPLE)
 def test_recorded_networks(name, tmp_path):
     content, io, _ = recorded(name)
-    network = read_tflite(content, **ARRAY)
+    network = Array(**ARRAY).placed(read_tflite(content))
     assert len(network.products) == len(network.layers) == io["op_crc32"].shape[1]
     sample = SAMPLE[name]
     codes = io["x"][sample].astype(np.int64)
@@ -55,7 +56,7 @@ def test_recorded_networks(name, tmp_path):
 def test_made_up_networks(name, tmp_path):
     maker = CASES[name]
     codes = maker.inputs(1)
-    network = read_tflite(maker.content, rows=2, cols=3, lanes=2)
+    network = Array(rows=2, cols=3, lanes=2).placed(read_tflite(maker.content))
     found = [y for layer, y in through_icarus(network, codes, tmp_path) if not layer.startswith("flatten")]
     for y, other in zip(found, expected(maker, codes), strict=True):
         assert y.tolist() == other.tolist()
@@ -65,7 +66,7 @@ def test_made_up_networks(name, tmp_path):
 def test_a_layer_in_verilator(tmp_path):
     """Layer 4 of mlperf_ad01_int8, of 128 inputs and 8 outputs, for all 16 examples."""
     content, io, _ = recorded("mlperf_ad01_int8")
-    network = read_tflite(content, rows=4, cols=4, lanes=4)
+    network = Array(rows=4, cols=4, lanes=4).placed(read_tflite(content))
     layer, before = network.layers[4], list(network.trace(io["x"].astype(np.int64)).values())[3]
     build = build_bench(layer.spec, verilog(layer.spec), "verilator")
     (y,), _ = replay_streams(build, layer.spec, [layer.given(before)], tmp_path)

@@ -14,6 +14,7 @@ from golden.platform_table import PLATFORMS
 from golden.spec import Spec
 from golden.thresholds import thresholds_for
 
+from ..arrays import Array
 from ..elementwise import Step
 from ..grid import Grid
 from ..layers import Product, Quantize, sum_grid
@@ -108,14 +109,13 @@ class CodedProduct:
 
     @property
     def _fields(self) -> dict:
-        vector = {"array": "vector", "rows": 1} if self.depthwise else {}
         return {
             "activations": self.x.fmt,
             "weights": self.w_grid.fmt,
             "depth": len(self.w),
             "a_zero_point": self.x.zero_point != 0,
             "w_zero_point": self.w_grid.zero_point != 0,
-            **vector,
+            **Array().fields(self.w.shape[1], depthwise=self.depthwise),
         }
 
     @property

@@ -11,6 +11,7 @@ import onnx
 
 from golden.spec import Spec
 
+from ..arrays import Array
 from ..dynamic import DynamicProduct, RealEntry, RealExit
 from ..dynamic_activations import spec_fields
 from ..float_network import FloatAveragePool
@@ -121,7 +122,7 @@ class _Reader:
         most = _LARGEST_CODE * int(np.abs(weights.w - coded.zero_point).sum(axis=0).max())
         if most > _MOST_INT32:
             raise node.refused(f"has sums of up to {most}, which int32 does not hold")
-        array = {"array": "vector", "rows": 1} if weights.depthwise else {}
+        array = Array().fields(weights.columns, depthwise=weights.depthwise)
         fields = {**spec_fields(ACTIVATIONS), **array, "w_zero_point": coded.zero_point != 0, "depth": len(weights.w)}
         own = QuantizedWeights({"weights": coded.fmt}, {"w": weights.w}, coded.grid)
         try:

@@ -13,13 +13,13 @@ from golden.mac import accumulator_range
 from golden.spec import Spec
 from golden.thresholds import EXHAUSTIVE, thresholds_for
 
+from ..arrays import Array
 from ..elementwise import Step
 from ..grid import Grid
 from ..layers import Product, Quantize, sum_grid
 from ..shapes import Window
 from .weights import Weights
 
-ROWS, COLS, LANES = 8, 8, 4
 _AT_ONCE = 1 << 21
 
 
@@ -36,10 +36,7 @@ class Linear:
         spec = Spec(
             activations=x.fmt,
             weights=self.weights.fmt,
-            array="vector" if self.depthwise else "output_stationary",
-            rows=1 if self.depthwise else ROWS,
-            cols=COLS,
-            lanes=LANES,
+            **Array().fields(self.weights.codes.shape[1], depthwise=self.depthwise),
             depth=len(self.weights.codes),
             a_zero_point=bool(x.zero_point),
             **fields,

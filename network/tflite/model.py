@@ -106,6 +106,8 @@ def read_model(content: bytes) -> Model:
         return _File(content).model()
     except Unsupported:
         raise
+    except struct.error as error:
+        raise Unsupported("the file is damaged or cut off: what it points to lies beyond its end") from error
     except _DAMAGED as error:
         raise Unsupported(f"the file is damaged: {printable(error)}") from error
 

@@ -1,6 +1,6 @@
 """FULLY_CONNECTED, CONV_2D and DEPTHWISE_CONV_2D of a TFLite file as products on an array."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -13,6 +13,7 @@ from golden.platform_table import PLATFORMS
 from golden.spec import Spec
 from golden.tensors import operands
 
+from ..arrays import Array
 from ..grid import Grid
 from ..layers import Product
 from ..shapes import Reshape, Window
@@ -26,20 +27,7 @@ AT_A_TIME = 256
 BIAS_SCALE = 0.02  # of a step of the output: what tensorflow/tflite-micro, kernels/kernel_util.cc, allows
 
 
-@dataclass(frozen=True)
-class Array:
-    """The array that all products get: rows x cols elements of `lanes` products."""
-
-    rows: int
-    cols: int
-    lanes: int
-
-    def fields(self, kind: str) -> dict:
-        """Fields of a Spec for that kind of array."""
-        return {"array": kind, "rows": 1 if kind == "vector" else self.rows, "cols": self.cols, "lanes": self.lanes}
-
-
-def dense(operator: Operator, platform: str, array: Array) -> list:
+def dense(operator: Operator, platform: str) -> list:
     """Layers of a FULLY_CONNECTED: the product, and what flattens each example for it."""
     x, w = operator.x, _constants(operator)[0]
     if (options := operator.options)["WeightsFormat"]:
@@ -50,11 +38,11 @@ def dense(operator: Operator, platform: str, array: Array) -> list:
         raise operator.refused(f"its input ({x}) must have {depth} elements per row, not shape {list(x.shape)}")
     check_shape(operator, *outer, columns)
     per_channel = len(w.scale) > 1
-    made = _product(operator, w.data.T, platform, array.fields("output_stationary"), per_channel, axis=0)
+    made = _product(operator, w.data.T, platform, per_channel, axis=0)
     return [made] if len(x.shape) == len(outer) + 1 else [Reshape(f"flatten_{operator.index}", (-1,)), made]
 
 
-def convolution(operator: Operator, platform: str, array: Array) -> list:
+def convolution(operator: Operator, platform: str) -> list:
     """Layers of a CONV_2D, which scales per channel even where one scale is given."""
     x, w = operator.x, _constants(operator)[0]
     count, high, wide, channels = _weights_shape(operator, w, 4)
@@ -62,10 +50,10 @@ def convolution(operator: Operator, platform: str, array: Array) -> list:
     if x.shape[3] != channels:
         raise operator.refused(f"its weights ({w}) must have {x.shape[3]} channels, as its input has, not {channels}")
     columns = w.data.transpose(1, 2, 3, 0).reshape(-1, count)
-    return [_product(operator, columns, platform, array.fields("output_stationary"), True, axis=0, taken=taken)]
+    return [_product(operator, columns, platform, True, axis=0, taken=taken)]
 
 
-def depthwise(operator: Operator, platform: str, array: Array) -> list:
+def depthwise(operator: Operator, platform: str) -> list:
     """Layers of a DEPTHWISE_CONV_2D: channels of their own on the vector unit."""
     x, w = operator.x, _constants(operator)[0]
     one, high, wide, count = _weights_shape(operator, w, 4)
@@ -75,7 +63,7 @@ def depthwise(operator: Operator, platform: str, array: Array) -> list:
         given = f"{list(w.shape)} with multiplier {more} for {x.shape[3]} channels"
         raise operator.refused(f"its weights ({w}) must be [1, H, W, channels * multiplier], not {given}")
     columns = w.data.reshape(-1, count)
-    return [_product(operator, columns, platform, array.fields("vector"), True, axis=3, taken=taken)]
+    return [_product(operator, columns, platform, True, axis=3, taken=taken, depthwise=True)]
 
 
 def _constants(operator) -> tuple[Tensor, Tensor | None]:
@@ -102,7 +90,7 @@ def _window(operator, kernel, count) -> Window:
     return found
 
 
-def _product(operator, columns, platform, fields, per_channel, *, axis, taken=None) -> Product:
+def _product(operator, columns, platform, per_channel, *, axis, taken=None, depthwise=False) -> Product:
     """The product of a matrix of weights [K, N], int8."""
     x, y = grid(operator, "its input", operator.x), grid(operator, "its output", operator.output)
     if x.fmt != y.fmt:
@@ -110,6 +98,7 @@ def _product(operator, columns, platform, fields, per_channel, *, axis, taken=No
     columns = np.ascontiguousarray(columns)
     w = _weights_grid(operator, columns.shape[1], per_channel, axis)
     arrays = {"w": columns, **_bias(operator, x, w, y)}
+    fields = Array().fields(columns.shape[1], depthwise=depthwise)
     with refusing_overflow(operator):
         spec = _spec(operator, fields, len(columns), platform, x, y, arrays)
         made = Product(operator.name, spec, arrays, x, w, y, taken)

@@ -11,7 +11,7 @@ from ..network import Network
 from ..shapes import MaxPool, Reshape
 from ..unsupported import Unsupported
 from .model import MOST_BYTES, Model, Operator, read_model
-from .products import Array, convolution, dense, depthwise
+from .products import convolution, dense, depthwise
 from .terms import bounds, check_shape, fused, grid, refusing_overflow, same_grid, window
 
 PRODUCTS = {"FULLY_CONNECTED": dense, "CONV_2D": convolution, "DEPTHWISE_CONV_2D": depthwise}
@@ -51,11 +51,10 @@ FAMILIES = {
 }
 
 
-def read_tflite(content: bytes, *, platform="tflite-micro", rows=8, cols=8, lanes=4) -> Network:
-    """The network of a TFLite file, whose layers give the codes that `platform` gives, on arrays of one size.
+def read_tflite(content: bytes, *, platform="tflite-micro") -> Network:
+    """The network of a TFLite file, whose layers give the codes that `platform` gives.
 
     platform : a name of FAMILIES: the program whose numbers count. Layers of int16 follow its rules for int16.
-    rows, cols, lanes : the array of every product; depthwise convolutions take the vector unit of cols x lanes.
 
     The model must be a chain of FULLY_CONNECTED, CONV_2D, DEPTHWISE_CONV_2D, MAX_POOL_2D, AVERAGE_POOL_2D, RESHAPE,
     SOFTMAX, LOGISTIC and QUANTIZE between codes; QUANTIZE of real numbers may begin it, DEQUANTIZE may end it. Each
@@ -70,8 +69,7 @@ def read_tflite(content: bytes, *, platform="tflite-micro", rows=8, cols=8, lane
     operators = list(model.operators)
     entry, operators = _entry(model, operators, family.quantizer)
     exit, operators = _exit(model, operators)
-    array = Array(rows, cols, lanes)
-    layers = [layer for operator in operators for layer in _layers(operator, family, array)]
+    layers = [layer for operator in operators for layer in _layers(operator, family)]
     return Network("network", model.input.shape[1:], entry, tuple(layers), exit)
 
 
@@ -115,10 +113,10 @@ def _exit(model, operators):
     return Dequantize("dequantize", grid(end, "its output", model.output, ANY)), operators
 
 
-def _layers(operator: Operator, family: Family, array: Array) -> list:
+def _layers(operator: Operator, family: Family) -> list:
     platform = family.platform(operator)
     if operator.kind in PRODUCTS:
-        return PRODUCTS[operator.kind](operator, platform, array)
+        return PRODUCTS[operator.kind](operator, platform)
     if operator.kind not in OTHERS:
         raise operator.refused("is read only as the last operator")
     with refusing_overflow(operator):
