@@ -72,7 +72,8 @@ def import_(
     platform: Annotated[
         str | None,
         typer.Option(
-            help=f"Platform whose numbers the hardware gives: {', '.join(PLATFORMS)} (default: the model's own).",
+            help=f"Platform whose numbers the hardware gives: {', '.join(PLATFORMS)} (default: the one that a "
+            "model names which bittrue wrote, else the program's that such models are for).",
             show_default=False,
         ),
     ] = None,

@@ -8,6 +8,7 @@ from typing import Any
 
 import onnx
 
+from golden.platform_table import PLATFORMS
 from network.arrays import Array
 from network.float_network import FloatNetwork
 from network.network import Network
@@ -80,9 +81,10 @@ def quantized_network(file: ModelFile, platform: str | None, array: Array) -> Ne
         raise InputError(
             f"{file.path} holds real numbers alone; quantize it: bittrue quantize {file.path} --calibration data.npz"
         )
-    chosen: dict[str, Any] = {} if platform is None else {"platform": platform}
-    if chosen and file.kind in OF_ONE_PLATFORM:
+    if platform is not None and file.kind in OF_ONE_PLATFORM:
         raise InputError(f"platform cannot be chosen for {file.kind}, which says its numbers itself; leave it out")
+    platform = platform or _own_platform(file)
+    chosen: dict[str, Any] = {} if platform is None else {"platform": platform}
     with as_input_error(ValueError, prefix=str(file.path)):
         tflite = file.kind == TFLITE
         network = read_tflite(file.content, **chosen) if tflite else READERS[file.kind](file.model, **chosen)
@@ -90,8 +92,18 @@ def quantized_network(file: ModelFile, platform: str | None, array: Array) -> Ne
         return array.placed(network)
 
 
+def _own_platform(file) -> str | None:
+    """What bittrue wrote into a QDQ model: the platform whose rules its hardware follows; None in models of others."""
+    if file.kind != KINDS["qdq"]:
+        return None
+    told = {entry.key: entry.value for entry in file.model.metadata_props}.get("platform")
+    return told if told in PLATFORMS else None
+
+
 def _check_operators(file):
     """Raises InputError for operators of tools that no reader knows."""
-    unknown = [node.op_type for node in file.model.graph.node if not onnx.defs.has(node.op_type, node.domain)]
-    if unknown:
-        raise InputError(f"{file.path}: operator {printable(unknown[0])} is none of ONNX's, and no reader knows it")
+    for node in file.model.graph.node:
+        if not onnx.defs.has(node.op_type, node.domain):
+            where = f" (node {printable(node.name)})" if node.name else ""
+            told = f"operator {printable(node.op_type)}{where} is none of ONNX's, and no reader knows it"
+            raise InputError(f"{file.path}: {told}")

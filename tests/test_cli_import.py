@@ -112,6 +112,27 @@ def test_qonnx(here):
     assert network.run(x).tolist() == read_qonnx(qonnx()).run(x).tolist()
 
 
+@pytest.mark.parametrize("platform", ["tflite-micro", "litert-xnnpack"])
+def test_a_model_that_bittrue_wrote_keeps_its_platform(here, platform):
+    done("quantize", "model.onnx", "--calibration", "data.npz", "--platform", platform, "--out", "q")
+    done("import", "q/model.onnx", "--out", "again")
+    done("import", "q/model.onnx", "--platform", "onnxruntime", "--out", "other")
+    found = {name: open_network(Path(name)).network for name in ("q", "again", "other")}
+    assert {one.spec.platform for one in found["again"].products} == {platform}
+    assert {one.spec.platform for one in found["other"].products} == {"onnxruntime"}
+    x = examples(200, seed=4)["x"]
+    assert found["again"].run(x).tolist() == found["q"].run(x).tolist()
+
+
+def test_a_platform_that_nobody_knows_is_left_alone(here):
+    done(*QUANTIZE)
+    strange = onnx.load("q/model.onnx")
+    next(one for one in strange.metadata_props if one.key == "platform").value = "../tflite"
+    onnx.save(strange, "strange.onnx")
+    done("import", "strange.onnx", "--out", "again")
+    assert {one.spec.platform for one in open_network(Path("again")).network.products} == {"onnxruntime"}
+
+
 @pytest.mark.parametrize("content", [tflite(), qonnx().SerializeToString()], ids=["tflite", "qonnx"])
 def test_the_size_of_the_arrays(here, content):
     imported(content, "--rows", "2", "--cols", "3", "--lanes", "5")
@@ -159,7 +180,7 @@ REFUSALS = {
     ("model.onnx",): (
         "model.onnx holds real numbers alone; quantize it: bittrue quantize model.onnx --calibration data.npz"
     ),
-    ("strange.onnx",): "strange.onnx: operator RequantShift is none of ONNX's, and no reader knows it",
+    ("strange.onnx",): "strange.onnx: operator RequantShift (node pool1) is none of ONNX's, and no reader knows it",
     ("qonnx.onnx", "--platform", "onnxruntime"): (
         "platform cannot be chosen for QONNX, which says its numbers itself; leave it out"
     ),
