@@ -59,6 +59,14 @@ def read_examples(
     return Examples(x, labels, _recorded(path, arrays, recorded, (len(x), *outputs)))
 
 
+def read_calibration(path: Path, shape: tuple[int, ...]) -> Examples:
+    """Examples to find ranges by. Raises InputError also where all their numbers are the same, which is no range."""
+    found = read_examples(path, shape)
+    if found.x.size > 1 and (found.x == found.x.flat[0]).all():
+        raise InputError(f"{path}: x is {found.x.flat[0]:g} throughout; ranges are found by examples that differ")
+    return found
+
+
 def codes_on(network: Network) -> Grid:
     """The grid of a network's inputs. Raises InputError where none is, or where steps come before it."""
     if not isinstance(network.entry, Quantize):

@@ -14,7 +14,7 @@ from network.quantizing.recipe import Recipe
 
 from . import readers
 from .costs import Costs, costs
-from .data import read_examples
+from .data import read_calibration
 from .errors import InputError, as_input_error
 from .network_folder import FLOAT, QDQ, NetworkFolder, check_network_place, create_network
 from .network_toml import check_kinds
@@ -38,7 +38,7 @@ def quantize_model(path: Path, calibration: Path, recipe: Recipe, out: Path, pro
     with progress.step(f"reading {path.name}"):
         file = readers.open_model(path)
         real = readers.float_network(file)
-        examples = read_examples(calibration, real.shape)
+        examples = read_calibration(calibration, real.shape)
     check_layers(recipe, [layer.name for layer in real.linears])
     unusual = np.errstate(over="ignore", invalid="ignore")  # quantize refuses numbers that are not finite
     with progress.step("calibrating and quantizing"), as_input_error(ValueError), unusual:

@@ -82,7 +82,11 @@ def _recipe(path, flags) -> Recipe:
     recipe = read_recipe(path) if path else _DEFAULT
     layers, corrections = flags.pop("layer", None), flags.pop("correct", None)
     if layers:
-        flags["layers"] = {**recipe.layers, **dict(parse_layer(one) for one in layers)}
+        given = [parse_layer(one) for one in layers]
+        names = [name for name, _ in given]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise InputError(f"layer {twice[0]!r} is given {names.count(twice[0])} times; give it once")
+        flags["layers"] = {**recipe.layers, **dict(given)}
     if corrections:
         flags["corrections"] = tuple(dict.fromkeys(corrections))
     with as_input_error(ValueError):

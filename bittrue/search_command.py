@@ -12,7 +12,7 @@ from network.quantizing.recipe import LayerFormats
 from . import readers
 from . import search_report as report
 from .app import Json, Quiet, app, show
-from .data import read_examples
+from .data import read_calibration, read_examples
 from .errors import InputError, as_input_error
 from .folder import write_bytes
 from .hardware_costs import TARGETS
@@ -78,7 +78,7 @@ def search(
     real = readers.float_network(readers.open_model(model))
     check_layers(recipe, [layer.name for layer in real.linears])
     charges = charges_of(wanted, examples=batch, target=target)
-    examples = read_examples(calibration, real.shape), read_examples(data, real.shape, _outputs(real))
+    examples = read_calibration(calibration, real.shape), read_examples(data, real.shape, _outputs(real))
     found = searched(real, *examples, recipe, offered, wanted, charges, progress, tries=tries, one_by_one=one_by_one)
     quantize_model(model, calibration, found.recipe, out, progress)
     if plot is not None:

@@ -83,6 +83,11 @@ def test_the_quantized_model_gives_what_the_network_gives(here):
     assert steps.max() < 1.01 and (steps > 0.5).mean() < 0.05  # float32 sums round otherwise at ties alone
 
 
+def test_a_layer_whose_formats_are_given_twice(here):
+    given = ("--layer", "conv1:weights=int5", "--layer", "fc1:weights=int3", "--layer", "conv1:activations=uint4")
+    assert refusal(here, *WORDS, *given) == "layer 'conv1' is given 2 times; give it once"
+
+
 def test_json_and_quiet(here):
     found = json.loads(done(*WORDS, "--json"))
     assert (found["folder"], found["shape"], found["notes"]) == ("q", list(SHAPE), [])
@@ -248,6 +253,7 @@ DATA = {
     ),
     "another size": ({"x": np.zeros((40, 1, 28, 28))}, "x has shape [40, 1, 28, 28], the network takes [B, 1, 6, 5]"),
     "a number": ({"x": 1.0}, "x has shape [], the network takes [B, 1, 6, 5]"),
+    "nothing but zeros": ({"x": 0 * X}, "x is 0 throughout; ranges are found by examples that differ"),
     "no examples": ({"x": X[:0]}, "x holds no examples"),
     "images of bytes": (
         {"x": np.zeros(X.shape, np.uint8)},

@@ -69,7 +69,7 @@ def test_export_writes_models_and_images(tmp_path, capsys):
     assert capsys.readouterr().out == f"mlp.onnx, cnn.onnx, calibration.npz, test.npz -> {folder}\n"
     assert sorted(one.name for one in folder.iterdir()) == ["calibration.npz", "cnn.onnx", "mlp.onnx", "test.npz"]
     with np.load(folder / "calibration.npz") as seen, np.load(folder / "test.npz") as kept:
-        assert seen.files == ["x"] and kept.files == ["x", "labels"]
+        assert seen.files == kept.files == ["x", "labels"]
         assert (seen["x"].shape, kept["x"].shape, kept["labels"].shape) == ((1347, 1, 8, 8), (450, 1, 8, 8), (450,))
         assert seen["x"].dtype == kept["x"].dtype == np.float32
         x, labels = kept["x"], kept["labels"]

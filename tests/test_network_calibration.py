@@ -221,6 +221,16 @@ ERRORS = {
 }
 
 
+def test_signs_of_inputs_that_are_never_negative():
+    network = small_networks.mlp(np.random.default_rng(1))
+    x = [np.abs(np.random.default_rng(2).normal(size=(5, 13))).astype(np.float32)]
+    recipe = Recipe(layers={"fc1": LayerFormats(activations="bipolar")})
+    with pytest.raises(ValueError) as error:
+        calibrated(network, x, recipe)
+    assert str(error.value) == "layer fc1: bipolar inputs would all be +1: none is negative"
+    assert str(calibrated(network, [x[0] - 1], recipe)[INPUT].fmt) == "bipolar"
+
+
 @pytest.mark.parametrize("message", ERRORS)
 def test_what_is_refused(message):
     network = small_networks.mlp(np.random.default_rng(1))

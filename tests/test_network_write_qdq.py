@@ -231,7 +231,7 @@ REFUSED = {
     "layer p: ONNX has no integers of 20 bits for codes": lambda: alone(
         product("int8", "int8", {"w": [[1]]}, Grid(parse("int20")), requantize="shift", output=parse("int20"))
     ),
-    "step reached has no operator in ONNX": lambda: alone(EXACT, (Step("reached", (np.zeros((1, 2)),)),)),
+    "in_reached: step reached has no operator in ONNX": lambda: alone(EXACT, (Step("reached", (np.zeros((1, 2)),)),)),
 }
 
 

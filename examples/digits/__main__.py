@@ -15,12 +15,12 @@ from .onnx_models import onnx_model
 
 
 def export(folder: Path):
-    """Writes mlp.onnx, cnn.onnx, calibration.npz (x, of the images for training) and test.npz (x and labels)."""
-    (seen, _), (images, labels) = training(), held_out()
+    """Writes mlp.onnx, cnn.onnx, calibration.npz (of the images for training) and test.npz: x and labels."""
+    (seen, known), (images, labels) = training(), held_out()
     folder.mkdir(parents=True, exist_ok=True)
     for name in NAMES:
         (folder / f"{name}.onnx").write_bytes(onnx_model(name).SerializeToString())
-    np.savez_compressed(folder / "calibration.npz", x=inputs(seen))
+    np.savez_compressed(folder / "calibration.npz", x=inputs(seen), labels=known)
     np.savez_compressed(folder / "test.npz", x=inputs(images), labels=labels)
 
 

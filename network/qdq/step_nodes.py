@@ -42,7 +42,7 @@ def _add(building, step, name):
         for each, operand in (("sub", mean), ("mul", gamma), *last):
             _add(building, Step(each, (operand,)), f"{name}_{each}")
     else:
-        raise ValueError(f"step {operation} has no operator in ONNX")
+        raise ValueError(f"{name}: step {operation} has no operator in ONNX")
 
 
 def _clip(building, bounds, name):

@@ -120,6 +120,8 @@ def calibrated(network: FloatNetwork, batches, recipe: Recipe) -> dict[str, Grid
         if takers[name] is not None or not exact:
             found[name] = _of(values[name], takers[name], recipe)
     x = found[INPUT]
+    if isinstance(x.fmt, Bipolar) and all(batch.min() >= 0 for batch in values[INPUT]):
+        raise ValueError(f"layer {takers[INPUT]}: bipolar inputs would all be +1: none is negative")
     for layer in network.layers:
         if isinstance(layer, FloatAveragePool) and x is not None:
             found[layer.name] = _pooled(layer, x, values[layer.name], takers[layer.name], recipe)
