@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from golden.block_formats import NAMED_BLOCKS
-from golden.platform_table import PLATFORMS
 from golden.ranges import METHODS
 from network.arrays import KINDS
+from network.quantizing.lowering import BUILDABLE
 from network.quantizing.recipe import CORRECTIONS, DYNAMIC, EXACT, GRANULARITIES, SCALES, SCHEMES, LayerFormats, Recipe
 
 from .errors import InputError, as_input_error
@@ -43,7 +43,7 @@ _OPTIONS = [
     ),
     _of("output", str, f"Format of the last layer's outputs, or {EXACT}: its sums", _FORMATS),
     option("layer", list[str], "Formats of one layer: NAME:weights=int8,activations=uint8. Repeatable.", _FORMATS),
-    _of("platform", str, f"Platform whose rules the hardware follows: {', '.join(PLATFORMS)}", _FORMATS),
+    _of("platform", str, f"Platform whose rules the hardware follows: {', '.join(BUILDABLE)}", _FORMATS),
     _of("granularity", str, f"What shares a scale of weights: {', '.join(GRANULARITIES)}", _RANGES),
     _of("group", int, "Weights along K in a group", _RANGES),
     _of("group_scale", str, "Format of the scales of groups (default: by the format of weights)", _RANGES),

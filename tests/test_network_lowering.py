@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import small_networks
 
 from golden.formats import parse
+from golden.platform_table import PLATFORMS
 from network.float_network import Linear
 from network.grid import Grid
 from network.quantized_weights import QuantizedWeights
-from network.quantizing.lowering import least_scale, most_bias, product
+from network.quantizing.lowering import BUILDABLE, least_scale, most_bias, product
+from network.quantizing.post_training import quantize
 from network.quantizing.recipe import Recipe
 
 X, Y = Grid(parse("uint8"), np.float32(0.5), 3), Grid(parse("int8"), np.float32(0.125), 5)
@@ -119,3 +122,18 @@ def test_as_many_bits_as_a_platform_has_are_taken():
     for platform, most in (("tosa", 2**31 - 128), ("tflite-micro", 2**31 - 128)):
         found = product(layer([most * UNIT, 0]), WEIGHTS, X, Y, Recipe(platform=platform))
         assert found.arrays["bias"].tolist() == [most, 0]
+
+
+def test_platforms_that_can_be_built_are_those_that_some_recipe_is_lowered_for():
+    rng = np.random.default_rng(1)
+    network = small_networks.mlp(rng, (13, 5))
+    x = small_networks.inputs(rng, network, 20)
+    recipe = Recipe(activations="int8", symmetric=True)
+    refused = {}
+    for name in PLATFORMS:
+        try:
+            quantize(network, [x], recipe.with_(platform=name))
+        except ValueError as error:
+            refused[name] = str(error)
+    assert set(BUILDABLE) == set(PLATFORMS) - set(refused)
+    assert set(refused) == {"onnxruntime-avx2-saturating", "deeploy", "tensorrt"}

@@ -24,6 +24,11 @@ LEAST_UNIT = 2.0**-62  # multipliers take half of it
 RELU6 = 6
 LEAST_BITS = 32
 _BIAS_BITS = {"int32": 32, "required32": 32, "required48": 48}
+BUILDABLE = tuple(
+    name
+    for name, platform in PLATFORMS.items()
+    if platform.effective is not None and platform.scaling is not None and platform.accumulator != "pairs16"
+)
 _RELU = {"relu": (Step("relu"),), "relu6": (Step("clip", (np.zeros(()), np.array(RELU6))),)}
 
 
