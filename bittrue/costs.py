@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 
 from golden.scale_formats import FLOAT32
-from network.costs import Memory, layer_costs, memory
+from network.costs import Memory, layer_costs
 from network.dynamic import DynamicProduct
 from network.example_shapes import example_shapes, rows
 from network.layers import Product
@@ -69,26 +69,26 @@ def costs(network: Network, batch: int = 1) -> Costs:
     """What the network takes, for one example and for a batch of some."""
     shapes, grids = list(example_shapes(network).values()), network.grids
     bits = [prod(shape) * (grid.fmt.width if grid else REAL_BITS) for shape, grid in zip(shapes, grids, strict=True)]
-    layers = []
+    found, layers = {one.name: one for one in layer_costs(network)}, []
     for layer, before, own in zip(network.layers, shapes, bits[1:], strict=False):
         if isinstance(layer, Product | DynamicProduct):
-            layers.append(_of_product(layer, before, own, batch))
+            layers.append(_of_product(layer, before, found[layer.name], batch))
         else:
             layers.append(LayerCosts(layer.name, _kind(layer), "", Memory(), own))
-    activations = max((one.buffers for one in layer_costs(network)), default=bits[0])
+    activations = max((one.buffers for one in found.values()), default=bits[0])
     return Costs(tuple(layers), bits[0], activations, batch)
 
 
-def _of_product(layer, shape, output_bits, batch):
-    spec, count = layer.spec, rows(layer, shape)
-    cut = placed(spec, batch * count, *np.shape(layer.arrays["w"]))
+def _of_product(layer, shape, cost, batch):
+    spec = layer.spec
+    cut = placed(spec, batch * rows(layer, shape), *np.shape(layer.arrays["w"]))
     return LayerCosts(
         layer=layer.name,
         kind=_kind(layer),
         formats=f"{spec.activations} x {spec.weights} -> {spec.y}",
-        memory=memory(layer),
-        output_bits=output_bits,
-        macs=count * np.size(layer.arrays["w"]),
+        memory=cost.memory,
+        output_bits=cost.written,
+        macs=cost.macs,
         cycles=cut.cycles,
         utilization=cut.macs / (cut.capacity * cut.cycles),
     )
