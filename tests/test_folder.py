@@ -191,6 +191,7 @@ def test_ctrl_c_leaves_the_last_run_and_nothing_else(here):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     deadline = time.monotonic() + 120
     while not list(Path("x/runs").glob(f"{folder.TEMPORARY}*/y.hex")):

@@ -9,10 +9,13 @@ import pytest
 import small_networks
 from onnx_models import reference
 
+from golden.formats import parse
 from network.elementwise import Step
 from network.float_network import FloatNetwork
+from network.grid import Grid
 from network.qdq.write import qdq
 from network.qdq.write_dynamic import dynamic_onnx
+from network.quantized_weights import QuantizedWeights
 from network.quantizing.post_training import quantize
 from network.quantizing.recipe import LayerFormats, Recipe
 from network.shapes import Reshape, Transpose, Window
@@ -94,6 +97,26 @@ def test_padding_stands_for_zero():
     x = np.random.default_rng(6).uniform(-2, -1, (3, 4, 4, 1)).astype(np.float32)
     assert quantized.layers[0].taken(x).arrays["a_zero_point"] == 255
     assert reference(dynamic_onnx(quantized), x).tolist() == quantized.run(x).tolist()
+
+
+@pytest.mark.parametrize(
+    ("weights", "zero_point"), [("int8", -128), ("int8", 127), ("uint8", 0), ("uint8", 255), ("int5", -16)]
+)
+def test_zero_points_of_weights_at_the_ends(weights, zero_point):
+    """As other tools' models have them: what the codes stand for has a bit more than the codes."""
+    quantized, fmt = quantize(MLP, [], DYNAMIC), parse(weights)
+    zero_point = fmt.code_range[zero_point == "most"]
+    rng, layers = np.random.default_rng(11), []
+    for layer in quantized.layers:
+        lo, hi = fmt.code_range
+        w = rng.integers(lo, hi + 1, layer.arrays["w"].shape)
+        own = QuantizedWeights({"weights": fmt}, {"w": w}, Grid(fmt, layer.weights.grid.scale, zero_point))
+        layers.append(replace(layer, weights=own, spec=layer.spec.with_(weights=fmt, w_zero_point=zero_point != 0)))
+    network = replace(quantized, layers=tuple(layers))
+    x = small_networks.inputs(rng, MLP, 7)
+    model = dynamic_onnx(network)
+    onnx.checker.check_model(model, full_check=True)
+    assert reference(model, x).tolist() == network.run(x).tolist()
 
 
 def test_tokens():

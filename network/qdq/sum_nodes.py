@@ -65,7 +65,7 @@ def _bytes(building, layer):
     """(weights as int8, their zero point or ""): onnxruntime has no fused product of int8 and uint8."""
     name, numbers, point = f"{layer.name}_w", layer.weights.integers, 0
     if _bits(numbers) > 8:
-        point = layer.weights.grid.zero_point - _MIDDLE
+        point = layer.weights.grid.zero_point - (0 if layer.spec.weights.signed else _MIDDLE)
     codes = building.codes(arrangement(layer).of(numbers + point), TensorProto.INT8, name)
     return codes, building.codes(point, TensorProto.INT8, f"{name}_zero_point") if point else ""
 
