@@ -22,6 +22,9 @@ app = typer.Typer(
 SimulatorOption = Annotated[str, typer.Option(help=f"{', '.join(SIMULATORS)} or both.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Codes = Annotated[
+    bool, typer.Option("--codes", help="x holds codes of the network's inputs, integers, in place of real numbers.")
+]
 
 
 def _print_version(asked: bool):

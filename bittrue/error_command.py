@@ -16,7 +16,7 @@ from network.float_network import FloatNetwork
 from network.onnx.read_float import read_float
 
 from . import error_report as report
-from .app import Json, Quiet, app, show
+from .app import Codes, Json, Quiet, app, show
 from .data import codes_on, read_examples
 from .errors import InputError, as_input_error
 from .evaluate import BATCH_ELEMENTS
@@ -50,9 +50,7 @@ def errors(
     data: Annotated[
         Path, typer.Option(help="Npz of examples: real x (B, ...) in the model's layout.", show_default=False)
     ],
-    codes: Annotated[
-        bool, typer.Option("--codes", help="x holds codes of the network's inputs, integers, in place of real numbers.")
-    ] = False,
+    codes: Codes = False,
     layer: Annotated[
         str | None,
         typer.Option(help="A layer to show in full: each exchange, its numbers against its codes.", show_default=False),

@@ -10,7 +10,7 @@ from network.arrays import KINDS, Array
 
 from . import network_flows as flows
 from . import network_report as report
-from .app import Json, Quiet, SimulatorOption, app, check_simulators, finish, named_simulators, show
+from .app import Codes, Json, Quiet, SimulatorOption, app, check_simulators, finish, named_simulators, show
 from .costs import MOST_BATCH, costs
 from .data import codes_on, read_examples
 from .errors import InputError, as_input_error
@@ -31,9 +31,6 @@ Data = Annotated[
         help="Npz of examples: real x (B, ...) in the model's layout; labels (B), numbers of classes, for accuracy.",
         show_default=False,
     ),
-]
-Codes = Annotated[
-    bool, typer.Option("--codes", help="x holds codes of the network's inputs, integers, in place of real numbers.")
 ]
 _DEFAULT = Array()
 _ARRAY = f"Array that every layer runs on, but depthwise ones: {', '.join(KINDS)}"

@@ -1,5 +1,6 @@
 """bittrue errors: causes, layers, histograms and plots of a stored network; what is refused."""
 
+import io
 import json
 import re
 
@@ -8,12 +9,15 @@ import pytest
 from commands import command, done, refusal
 from float_onnx import model
 from matplotlib.image import imread
+from rich.console import Console
 from small_networks import mlp
 
+from bittrue.error_report import anatomy_report
 from bittrue.network_folder import create_network, open_network
 from bittrue.plots import histogram_plot
-from network.errors.anatomy import anatomy
+from network.errors.anatomy import Anatomy, Change, LayerErrors, anatomy
 from network.errors.histograms import histograms
+from network.measure import Error
 from network.onnx.read_float import read_float
 
 NAMES = ["input", "fc1_gemm", "fc2_gemm", "fc3_gemm"]
@@ -174,3 +178,17 @@ def test_the_line_on_outputs_adds_up_what_the_table_adds_up(here, tmp_path):
 
 def test_what_is_no_network_folder(here):
     assert command("errors", ".", "--data", "t.npz").code == 2
+
+
+def test_the_cause_that_is_told_is_that_of_the_layer_that_is_told():
+    """Range loses most of all, but in a layer that takes it back by clipping."""
+    told = [("a", "range", 50.0), ("a", "clipping", -49.0), ("b", "weights", 9.0), ("b", "rounding", 2.0)]
+    chain, error = [], Error.between([1.0], [1.5])
+    for place, cause, growth in told:
+        chain.append(Change(place, cause, error, 0.0, growth))
+    found = Anatomy(1, True, True, LayerErrors("in", error), (LayerErrors("b", error),), tuple(chain), ("sigmoid",))
+    out = io.StringIO()
+    Console(file=out, width=200).print(anatomy_report(found, "m.onnx"))
+    line = next(line for line in out.getvalue().splitlines() if line.startswith("outputs"))
+    assert line.startswith("outputs before sigmoid: SQNR 6.0 dB; ")
+    assert line.endswith("% of the squared error comes from b, most of it from weights; shares in percent:")
